@@ -1,0 +1,131 @@
+// Package store is the contract between Wattline and whatever keeps its
+// readings: internal/store/archive (embedded) and internal/store/influx
+// (InfluxDB 2). The persisting hook and the history component are written once
+// over it, and the suite in internal/store/storetest puts the same readings and
+// questions to every implementation.
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/wattline/wattline"
+)
+
+// QuarterHour is the unit of the spans: every time zone's calendar has its
+// edges on quarter-hours of UTC.
+const QuarterHour = 15 * time.Minute
+
+// Store keeps readings. All methods may be called concurrently; the context
+// bounds each call. (Device, Time) identifies a reading: writing it again, in
+// any order and however late, changes nothing.
+type Store interface {
+	// Write keeps the readings. A nil error means that all of them are on disk
+	// and will be found by the calls that follow. A *RefusedError means that all
+	// are but those it names, which this store will never take. Any other error
+	// leaves it open which were kept: write all of them again.
+	Write(ctx context.Context, readings []wattline.Reading) error
+
+	// Readings returns a page of raw readings, ordered by device and then time,
+	// without Stream and Seq. Fewer than query.Limit means that there are no
+	// more.
+	Readings(ctx context.Context, query Query) ([]wattline.Reading, error)
+
+	// Summaries returns one Series for each of the query's devices, in the
+	// query's order, empty where nothing is known.
+	Summaries(ctx context.Context, query SummaryQuery) ([]Series, error)
+
+	// Ping tells whether the store would take a write and answer a question.
+	Ping(ctx context.Context) error
+
+	// Close ends the store; what was written stays.
+	Close() error
+}
+
+// Query asks for raw readings of Devices (sorted, each once) in [From, To),
+// after the position of the last one of the page before.
+type Query struct {
+	Devices []string
+	From    time.Time
+	To      time.Time
+	After   Position
+	Limit   int
+}
+
+// Position is a place in the order of readings. The zero Position is before
+// everything.
+type Position struct {
+	Device string
+	Time   time.Time
+}
+
+// SummaryQuery asks for summaries of Devices (each once) over the spans of
+// [From, To) that are cut at whole multiples of Every since the Unix epoch, and
+// at From and To. Every is a multiple of QuarterHour.
+type SummaryQuery struct {
+	Devices []string
+	From    time.Time
+	To      time.Time
+	Every   time.Duration
+}
+
+// Series is what is known of one device for a SummaryQuery.
+type Series struct {
+	Device string
+	// Before is the last reading before From, however old; nil if none.
+	Before *wattline.Point
+	// After is the first reading at or after To if it covers some of the time
+	// before To's edge, that is, if it lies within three polls; nil if none is
+	// found within three hours.
+	After *wattline.Point
+	// Spans are those that hold readings, in the order of time.
+	Spans []Span
+}
+
+// Span is the summary of a device from Start to the next cut.
+type Span struct {
+	Start   time.Time
+	Summary wattline.Summary
+}
+
+// AfterWithin is how far beyond a range Series.After is looked for.
+const AfterWithin = 3 * wattline.MaxPoll
+
+// RefusedReading is a reading that a store will never take.
+type RefusedReading struct {
+	// Index is its place in the batch.
+	Index  int
+	Reason string
+}
+
+// RefusedError names the readings of a batch that were refused for good. All
+// others were kept.
+type RefusedError struct{ Readings []RefusedReading }
+
+// Error counts them and gives the first reason.
+func (e *RefusedError) Error() string {
+	if len(e.Readings) == 0 {
+		return "store refused no readings"
+	}
+	return fmt.Sprintf("store refused %d readings for good, the first because %s", len(e.Readings), e.Readings[0].Reason)
+}
+
+// ErrMisconfigured is in the chain of an error that a person must mend: a wrong
+// token, a bucket that is not there. Nothing is dropped meanwhile.
+var ErrMisconfigured = errors.New("the store is misconfigured")
+
+// UnavailableError is a failure that will pass: a store that is down, slow or
+// over its limits.
+type UnavailableError struct {
+	// RetryAfter is what the store asked for; 0 if it did not say.
+	RetryAfter time.Duration
+	Err        error
+}
+
+// Error says what failed.
+func (e *UnavailableError) Error() string { return "store unavailable: " + e.Err.Error() }
+
+// Unwrap is the cause.
+func (e *UnavailableError) Unwrap() error { return e.Err }

@@ -1,0 +1,158 @@
+package wattline
+
+import "fmt"
+
+// The verbs of the queries, by component.
+const (
+	VerbList        = "list"        // registry: ListQuery → DevicePage
+	VerbGet         = "get"         // registry: GetQuery → Device
+	VerbReadings    = "readings"    // history: ReadingsQuery → ReadingsPage
+	VerbConsumption = "consumption" // history: ConsumptionQuery → ConsumptionPage
+	VerbReplay      = "replay"      // collector: ReplayQuery → ReplayPage
+	VerbRead        = "read"        // collector: GetQuery → FreshState
+)
+
+// ListQuery asks the registry for the devices that match, in the order of ids.
+type ListQuery struct {
+	Selector Selector `json:"selector,omitzero"`
+	// After is the id after which the page begins.
+	After string `json:"after,omitempty"`
+	Limit int    `json:"limit,omitempty"`
+}
+
+// DevicePage is the answer; Next goes into After for the page that follows.
+type DevicePage struct {
+	Devices []Device `json:"devices"`
+	Next    string   `json:"next,omitempty"`
+}
+
+// GetQuery names one device.
+type GetQuery struct {
+	Device string `json:"device"`
+}
+
+// FreshState is a device's state, asked of the plug just now, with its reading
+// where it has a meter.
+type FreshState struct {
+	State   State    `json:"state"`
+	Reading *Reading `json:"reading,omitempty"`
+}
+
+// MaxPage bounds the limit of every paged query.
+const MaxPage = 1000
+
+// ReadingsQuery asks for raw readings of some devices in [From, To), ordered by
+// device and then time.
+type ReadingsQuery struct {
+	Devices []string `json:"devices"`
+	From    Time     `json:"from"`
+	To      Time     `json:"to"`
+	// Cursor is the Next of the page before.
+	Cursor string `json:"cursor,omitempty"`
+	Limit  int    `json:"limit,omitempty"`
+}
+
+// ReadingsPage is the answer. Next is empty on the last page.
+type ReadingsPage struct {
+	Readings []Reading `json:"readings"`
+	Next     string    `json:"next,omitempty"`
+}
+
+// Window is a calendar window.
+type Window string
+
+// The windows.
+const (
+	WindowQuarter Window = "quarter"
+	WindowHour    Window = "hour"
+	WindowDay     Window = "day"
+	WindowWeek    Window = "week"
+	WindowMonth   Window = "month"
+)
+
+// Valid tells whether it is one of the windows.
+func (w Window) Valid() bool {
+	switch w {
+	case WindowQuarter, WindowHour, WindowDay, WindowWeek, WindowMonth:
+		return true
+	}
+	return false
+}
+
+// Group is some devices whose consumption is added up under one name.
+type Group struct {
+	Name    string   `json:"name"`
+	Devices []string `json:"devices"`
+}
+
+// ConsumptionQuery asks for energy and power per calendar window of [From, To)
+// and group. Windows at the ends are cut to the range.
+type ConsumptionQuery struct {
+	Groups []Group `json:"groups"`
+	From   Time    `json:"from"`
+	To     Time    `json:"to"`
+	Window Window  `json:"window"`
+	// Timezone is an IANA name; the windows are those of its calendar.
+	Timezone string `json:"tz"`
+	// Cursor is the Next of the page before.
+	Cursor string `json:"cursor,omitempty"`
+	Limit  int    `json:"limit,omitempty"`
+}
+
+// ConsumptionPage is the answer, ordered by window and then group name. Next is
+// empty on the last page.
+type ConsumptionPage struct {
+	Rows []Consumption `json:"rows"`
+	Next string        `json:"next,omitempty"`
+}
+
+// Consumption is one group's use of energy in one window.
+type Consumption struct {
+	Group string `json:"group"`
+	// Start and End bound the window: [Start, End).
+	Start Time `json:"start"`
+	End   Time `json:"end"`
+	// EnergyWh is what was used; absent where nothing is known of the window.
+	EnergyWh *Milli `json:"energy_wh,omitempty"`
+	// MeanW is the energy used while observed, by the time observed; MinW and
+	// MaxW are the extremes of a single device's readings. Absent as above.
+	MeanW *Milli `json:"mean_w,omitempty"`
+	MinW  *Milli `json:"min_w,omitempty"`
+	MaxW  *Milli `json:"max_w,omitempty"`
+	// Coverage is the observed share of the window, 0 to 1, over all devices.
+	Coverage Milli `json:"coverage"`
+	// Estimated says that energy used while nobody was reading is included, so
+	// that some of it may belong to an earlier window.
+	Estimated bool `json:"estimated,omitempty"`
+}
+
+// ReplayQuery asks a collector for the readings of its journal from a number on.
+type ReplayQuery struct {
+	Stream string `json:"stream"`
+	From   uint64 `json:"from"`
+	Limit  int    `json:"limit,omitempty"`
+}
+
+// Validate reports every fault as a CodeInvalid error.
+func (q ReplayQuery) Validate() error {
+	var found faults
+	found.check("stream", CheckID(q.Stream))
+	if q.From == 0 {
+		found.add("from", "must be at least 1")
+	}
+	if q.Limit < 0 || q.Limit > MaxPage {
+		found.add("limit", fmt.Sprintf("must lie between 1 and %d", MaxPage))
+	}
+	return found.err()
+}
+
+// ReplayPage is the answer: consecutive readings, beginning at From or, where
+// the journal no longer has that, at First.
+type ReplayPage struct {
+	Stream string `json:"stream"`
+	// First and Last are the numbers that the journal holds; First is Last + 1
+	// where it is empty.
+	First    uint64    `json:"first"`
+	Last     uint64    `json:"last"`
+	Readings []Reading `json:"readings"`
+}

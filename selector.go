@@ -1,0 +1,80 @@
+package wattline
+
+import "fmt"
+
+const maxSelectorIDs = 10_000
+
+// Selector chooses devices: all that match every part that is given. One with
+// no part chooses none; All must be said.
+type Selector struct {
+	IDs      []string          `json:"ids,omitempty"`
+	Location string            `json:"location,omitempty"`
+	Kind     string            `json:"kind,omitempty"`
+	Labels   map[string]string `json:"labels,omitempty"`
+	All      bool              `json:"all,omitempty"`
+}
+
+// IsZero tells whether no part is given.
+func (s Selector) IsZero() bool {
+	return len(s.IDs) == 0 && s.Location == "" && s.Kind == "" && len(s.Labels) == 0 && !s.All
+}
+
+// Validate reports every fault as a CodeInvalid error, an empty selector among
+// them.
+func (s Selector) Validate() error {
+	var found faults
+	if s.IsZero() {
+		found.add("selector", `must name ids, a location, a kind or labels, or say "all": true`)
+	}
+	if len(s.IDs) > maxSelectorIDs {
+		found.add("ids", fmt.Sprintf("must be at most %d", maxSelectorIDs))
+		return found.err()
+	}
+	for i, id := range s.IDs {
+		found.check(fmt.Sprintf("ids[%d]", i), CheckID(id))
+	}
+	if s.Location != "" {
+		found.check("location", CheckLocation(s.Location))
+	}
+	if s.Kind != "" {
+		found.check("kind", CheckID(s.Kind))
+	}
+	checkLabels(s.Labels, &found)
+	return found.err()
+}
+
+// Select is the devices that match, in the order given.
+func (s Selector) Select(devices []Device) []Device {
+	var wanted map[string]bool
+	if len(s.IDs) > 0 {
+		wanted = make(map[string]bool, len(s.IDs))
+		for _, id := range s.IDs {
+			wanted[id] = true
+		}
+	}
+	var chosen []Device
+	for _, device := range devices {
+		if (wanted == nil || wanted[device.ID]) && s.matchesRest(device) {
+			chosen = append(chosen, device)
+		}
+	}
+	return chosen
+}
+
+func (s Selector) matchesRest(device Device) bool {
+	if s.IsZero() {
+		return false
+	}
+	if s.Location != "" && !Within(device.Location, s.Location) {
+		return false
+	}
+	if s.Kind != "" && device.Kind != s.Kind {
+		return false
+	}
+	for name, value := range s.Labels {
+		if device.Labels[name] != value {
+			return false
+		}
+	}
+	return true
+}

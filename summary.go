@@ -1,0 +1,58 @@
+package wattline
+
+// Point is an end of a summary: when its reading was taken, and where the
+// energy counter stood.
+type Point struct {
+	Time     Time  `json:"time"`
+	EnergyWh Milli `json:"energy_wh"`
+	// CoversS is the reading's own: 0 says that a gap lies before it.
+	CoversS Milli `json:"covers_s"`
+}
+
+// Summary is what is worth knowing of a device's readings over a span of time.
+// The summaries of two neighbouring spans merge into that of both, so that
+// quarter-hours make hours, days and months. The zero Summary is that of a span
+// without readings.
+type Summary struct {
+	// Count is the number of readings.
+	Count int64 `json:"count"`
+	// CoveredS is the sum of the readings' covers_s: the time observed.
+	CoveredS Milli `json:"covered_s"`
+	// Gaps is the number of readings that cover nothing.
+	Gaps int64 `json:"gaps"`
+	// First and Last are the ends; meaningless where Count is 0.
+	First Point `json:"first"`
+	Last  Point `json:"last"`
+	// MinW and MaxW bound the power; meaningless where Count is 0.
+	MinW Milli `json:"min_w"`
+	MaxW Milli `json:"max_w"`
+}
+
+// Summarize is the summary of a single reading.
+func Summarize(r Reading) Summary {
+	end := Point{Time: r.Time, EnergyWh: r.EnergyWh, CoversS: r.CoversS}
+	s := Summary{Count: 1, CoveredS: r.CoversS, First: end, Last: end, MinW: r.PowerW, MaxW: r.PowerW}
+	if r.CoversS == 0 {
+		s.Gaps = 1
+	}
+	return s
+}
+
+// Merge is the summary of this span and a later one together.
+func (s Summary) Merge(later Summary) Summary {
+	switch {
+	case later.Count == 0:
+		return s
+	case s.Count == 0:
+		return later
+	}
+	return Summary{
+		Count:    s.Count + later.Count,
+		CoveredS: s.CoveredS + later.CoveredS,
+		Gaps:     s.Gaps + later.Gaps,
+		First:    s.First,
+		Last:     later.Last,
+		MinW:     min(s.MinW, later.MinW),
+		MaxW:     max(s.MaxW, later.MaxW),
+	}
+}

@@ -1,0 +1,65 @@
+package wattline
+
+import (
+	"errors"
+	"time"
+)
+
+// timeLayout is RFC 3339 with exactly three decimals.
+const timeLayout = "2006-01-02T15:04:05.000Z07:00"
+
+// The years within which an instant is taken to be meant. Stores keep
+// nanoseconds in 64 bits, and a reading far outside is a broken clock.
+const (
+	minYear = 2000
+	maxYear = 2199
+)
+
+var (
+	errTimeSyntax = errors.New("must be an RFC 3339 time such as 2026-03-29T02:30:00Z")
+	errTimeRange  = errors.New("must lie between the years 2000 and 2199")
+)
+
+// Time is an instant in UTC, to the millisecond. Its JSON form is RFC 3339 with
+// three decimals and a Z. Compare with Equal, Before and After.
+type Time struct{ time.Time }
+
+// At truncates an instant to the millisecond and puts it in UTC.
+func At(t time.Time) Time { return Time{t.UTC().Truncate(time.Millisecond)} }
+
+// AtMilli is the instant of so many milliseconds since the Unix epoch.
+func AtMilli(ms int64) Time { return Time{time.UnixMilli(ms).UTC()} }
+
+// ParseTime reads an RFC 3339 instant in any zone and checks its year.
+func ParseTime(text string) (Time, error) {
+	parsed, err := time.Parse(time.RFC3339Nano, text)
+	if err != nil {
+		return Time{}, errTimeSyntax
+	}
+	at := At(parsed)
+	if year := at.Year(); year < minYear || year > maxYear {
+		return Time{}, errTimeRange
+	}
+	return at, nil
+}
+
+// String is the wire form.
+func (t Time) String() string { return t.UTC().Format(timeLayout) }
+
+// MarshalJSON writes the wire form as a JSON string.
+func (t Time) MarshalJSON() ([]byte, error) {
+	return t.UTC().AppendFormat(make([]byte, 0, len(timeLayout)+2), `"`+timeLayout+`"`), nil
+}
+
+// UnmarshalJSON reads a JSON string with ParseTime; null is an error.
+func (t *Time) UnmarshalJSON(data []byte) error {
+	if len(data) < 2 || data[0] != '"' {
+		return errTimeSyntax
+	}
+	parsed, err := ParseTime(string(data[1 : len(data)-1]))
+	if err != nil {
+		return err
+	}
+	*t = parsed
+	return nil
+}
