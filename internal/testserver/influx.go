@@ -104,7 +104,7 @@ func (i *influxInstance) startAndSetUp() error {
 }
 
 func (i *influxInstance) start() error {
-	cmd := exec.Command(i.path, //nolint:noctx,gosec // ended by Kill, Stop or the cleanup; the path is found, not given
+	cmd := exec.Command(i.path,
 		"--http-bind-address", net.JoinHostPort(loopback, strconv.Itoa(i.port)),
 		"--bolt-path", filepath.Join(i.folder, "influxd.bolt"),
 		"--sqlite-path", filepath.Join(i.folder, "influxd.sqlite"),

@@ -58,7 +58,7 @@ func (s *SharedInflux) For(t testing.TB) *InfluxServer {
 }
 
 func startShared(port int) (*influxInstance, error) {
-	folder, err := os.MkdirTemp("", "wattline-influxd-") //nolint:usetesting // outlives the test that asked first
+	folder, err := os.MkdirTemp("", "wattline-influxd-")
 	if err != nil {
 		return nil, err
 	}

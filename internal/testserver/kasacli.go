@@ -21,7 +21,7 @@ func KasaCLI(t testing.TB, args ...string) string {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), kasaCLIPatience)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, node, append([]string{script, "-c", "off"}, args...)...) //nolint:gosec // a test's own arguments
+	cmd := exec.CommandContext(ctx, node, append([]string{script, "-c", "off"}, args...)...)
 	cmd.Env = append(os.Environ(), "NO_COLOR=1")
 	printed, err := cmd.CombinedOutput()
 	if err != nil {

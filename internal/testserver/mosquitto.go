@@ -65,7 +65,7 @@ func (m *MosquittoServer) URL() string { return "mqtt://" + m.Addr() }
 // Start starts it again, on the same port, after Kill or Stop.
 func (m *MosquittoServer) Start() {
 	m.t.Helper()
-	cmd := exec.Command(m.path, "-c", m.configFile()) //nolint:noctx,gosec // ended by Kill, Stop or the cleanup; the path is found, not given
+	cmd := exec.Command(m.path, "-c", m.configFile())
 	cmd.Stdout, cmd.Stderr = &m.printed, &m.printed
 	run, err := startProcess(cmd)
 	if err != nil {
@@ -102,7 +102,7 @@ func (m *MosquittoServer) Client(name string, args ...string) *exec.Cmd {
 		m.t.Fatalf("%s is missing: apt-get install mosquitto-clients (make deps)", name)
 	}
 	args = append([]string{"-h", loopback, "-p", strconv.Itoa(m.port)}, args...)
-	return exec.CommandContext(m.t.Context(), path, args...) //nolint:gosec // a test's own arguments
+	return exec.CommandContext(m.t.Context(), path, args...)
 }
 
 func (m *MosquittoServer) configFile() string { return filepath.Join(m.folder, "mosquitto.conf") }
@@ -129,7 +129,7 @@ func (m *MosquittoServer) greets() error {
 		connect = "\x10\x0c\x00\x04MQTT\x04\x02\x00\x3c\x00\x00" // clean session, keep alive 60 s, no client id
 		connack = 0x20
 	)
-	conn, err := net.DialTimeout("tcp", m.Addr(), time.Second) //nolint:noctx // bounded by its timeout
+	conn, err := net.DialTimeout("tcp", m.Addr(), time.Second)
 	if err != nil {
 		return fmt.Errorf("connect: %w", err)
 	}

@@ -89,7 +89,7 @@ func (s *PlugSimulator) start(plugs []SimulatedPlug) error {
 	if err != nil {
 		return fmt.Errorf("encode the plugs: %w", err)
 	}
-	cmd := exec.Command(node, script, string(argument)) //nolint:noctx,gosec // ended by the cleanup; the paths are found, not given
+	cmd := exec.Command(node, script, string(argument))
 	cmd.Stderr = &s.printed
 	// Pipes of our own have deadlines, and Wait does not close them.
 	stdin, questions, err := os.Pipe()
