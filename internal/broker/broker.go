@@ -1,0 +1,180 @@
+// Package broker runs an MQTT broker inside the process: the NATS server with its
+// MQTT listener, its data on disk. It is the only importer of that server.
+//
+// What it is, and is not, beside the MQTT 3.1.1 standard:
+//   - A client is served only once all retained messages can be found.
+//   - Acknowledged messages survive a killed process; a power cut may cost the
+//     last ten seconds. Nothing should be built on either (see syncInterval).
+//   - A message of QoS 1 that is not acknowledged comes again after AckWait, on
+//     the same connection as well as after a reconnect.
+//   - What is kept is bounded (see limits.go): messages for absent sessions go
+//     after a day or when newer ones need the room; a retained message over the
+//     bound is logged and not kept, though acknowledged.
+//   - Topics and filters may not contain white space or DEL: the client is
+//     disconnected. Dots, empty levels and everything else are served.
+//   - A packet beyond MaxPayloadBytes, or a bad login, ends the connection without
+//     a code. A client that is replaced by one of the same id leaves no will, nor
+//     does one whose broker ends. Publishing to a topic below $JS, $SYS, $NRG or
+//     $MQTT is acknowledged and dropped.
+//   - Shared subscriptions ($share) are not offered.
+//   - In a cluster that lost a member, clients of the others may be handed stale
+//     retained messages, and the wills of its clients are not published.
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+)
+
+// Broker is a running broker. Its methods may be called from any goroutine.
+type Broker struct {
+	server  *server.Server
+	gate    *gate
+	lock    *os.File
+	log     *slog.Logger
+	address string
+
+	// failed is closed when the server has become useless, for failure.
+	failed   chan struct{}
+	failure  error
+	failOnce sync.Once
+
+	closeOnce sync.Once
+	closeErr  error
+}
+
+// Start starts a broker and returns once it serves clients: at once with an empty
+// folder, later the more retained messages it has to load. The context is for the
+// start alone; Close ends the broker. Errors name the option, the address in use
+// or the folder in use.
+func Start(ctx context.Context, options Options) (*Broker, error) {
+	o := options.withDefaults()
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	lock, err := lockDir(o.DataDir)
+	if err != nil {
+		return nil, err
+	}
+	b := &Broker{gate: newGate(), lock: lock, log: o.Log, failed: make(chan struct{})}
+	if err := b.start(ctx, o); err != nil {
+		return nil, errors.Join(explain(err), b.Close())
+	}
+	return b, nil
+}
+
+func (b *Broker) start(ctx context.Context, o Options) error {
+	opts := serverOptions(o, b.gate)
+	srv, err := server.NewServer(opts)
+	if err != nil {
+		return fmt.Errorf("configure the broker: %w", err)
+	}
+	b.server = srv
+	log := newServerLog(o.Log, b.fail)
+	srv.SetLoggerV2(log, log.debugging(), false, false)
+	began := time.Now()
+	// Start returns when the data are read and the listener is there, or has
+	// called fail.
+	srv.Start()
+	if err := b.failedWith(); err != nil {
+		return err
+	}
+	host, _, _ := splitAddress(o.Listen)
+	b.address = net.JoinHostPort(reachableHost(host), strconv.Itoa(opts.MQTT.Port))
+	ctx, cancel := b.untilFailed(ctx, o)
+	defer cancel()
+	if err := b.warm(ctx); err != nil {
+		return err
+	}
+	b.gate.open()
+	b.log.Info("broker ready", "url", b.URL(), "took", time.Since(began).Round(time.Millisecond))
+	if !isLoopback(host) {
+		b.log.Warn("the broker takes clients from outside this machine without credentials: whoever reaches it can switch plugs",
+			"listen", o.Listen)
+	}
+	return nil
+}
+
+// untilFailed bounds the start: by the time for a broker that stands alone, and
+// by the server's failure.
+func (b *Broker) untilFailed(ctx context.Context, o Options) (context.Context, context.CancelFunc) {
+	timeout := func() {}
+	if !o.Cluster.enabled() {
+		ctx, timeout = context.WithTimeout(ctx, o.StartTimeout)
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	go func() {
+		select {
+		case <-b.failed:
+			cancel(b.failure)
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() { cancel(nil); timeout() }
+}
+
+// URL is the address at which this process reaches the broker: mqtt://host:port.
+func (b *Broker) URL() string { return "mqtt://" + b.address }
+
+// Wait returns nil when the context ends, or the reason why the broker has
+// stopped serving on its own before that.
+func (b *Broker) Wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-b.failed:
+		return fmt.Errorf("broker: %w", b.failure)
+	}
+}
+
+// Close disconnects the clients, writes everything to disk and returns when the
+// broker has ended and its folder can be used again. It may be called twice.
+func (b *Broker) Close() error {
+	b.closeOnce.Do(func() {
+		b.gate.close()
+		if b.server != nil {
+			b.server.Shutdown()
+			b.server.WaitForShutdown()
+		}
+		b.closeErr = b.lock.Close()
+	})
+	return b.closeErr
+}
+
+// fail keeps the first reason for which the server has become useless.
+func (b *Broker) fail(err error) {
+	b.failOnce.Do(func() {
+		b.failure = explain(err)
+		close(b.failed)
+		b.log.Error("broker failed", "error", err)
+	})
+}
+
+func (b *Broker) failedWith() error {
+	select {
+	case <-b.failed:
+		return b.failure
+	default:
+		return nil
+	}
+}
+
+// explain says of an address in use what to do about it.
+func explain(err error) error {
+	var op *net.OpError
+	if !errors.Is(err, syscall.EADDRINUSE) || !errors.As(err, &op) || op.Addr == nil {
+		return err
+	}
+	return fmt.Errorf("listen on %s: the address is in use; stop the program that has it "+
+		"(another broker?) or choose another address", op.Addr)
+}
