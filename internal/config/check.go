@@ -1,0 +1,143 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/wattline/wattline"
+)
+
+// checker collects the faults of a configuration.
+type checker struct{ faults []string }
+
+func (c *checker) fail(key, reason string) { c.faults = append(c.faults, key+" "+reason) }
+
+func (c *checker) check(key string, err error) {
+	if err != nil {
+		c.fail(key, err.Error())
+	}
+}
+
+// check reports every fault, a line each.
+func (c Config) check() error {
+	var found checker
+	found.check("listen", checkListen(c.Listen))
+	found.check("site", wattline.CheckID(c.Site))
+	found.check("timezone", checkTimezone(c.Timezone))
+	if c.Data == "" {
+		found.fail("data", "must name a folder")
+	}
+	if c.Instance != "" {
+		found.check("instance", wattline.CheckID(c.Instance))
+	}
+	found.check("topic_root", wattline.CheckLocation(c.TopicRoot))
+	if c.Poll < wattline.MinPoll || c.Poll > wattline.MaxPoll {
+		found.fail("poll", fmt.Sprintf("must lie between %v and %v", wattline.MinPoll, wattline.MaxPoll))
+	}
+	c.checkBroker(&found)
+	c.checkStore(&found)
+	c.checkJournal(&found)
+	c.checkDevices(&found)
+	if len(found.faults) > 0 {
+		return errors.New(strings.Join(found.faults, "\n"))
+	}
+	return nil
+}
+
+func (c Config) checkBroker(found *checker) {
+	found.check("broker", c.Broker.check())
+	for key, address := range map[string]string{"broker_listen": c.BrokerListen, "broker_cluster.listen": c.BrokerCluster.Listen} {
+		if address == "" {
+			continue
+		}
+		found.check(key, checkListen(address))
+		if !c.Broker.IsEmbedded() {
+			found.fail(key, "goes with broker: embedded only")
+		}
+	}
+	for i, peer := range c.BrokerCluster.Peers {
+		found.check(fmt.Sprintf("broker_cluster.peers[%d]", i), checkListen(peer))
+	}
+	if len(c.BrokerCluster.Peers) > 0 && c.BrokerCluster.Listen == "" {
+		found.fail("broker_cluster.listen", "is missing")
+	}
+}
+
+func (c Config) checkStore(found *checker) {
+	switch c.Store {
+	case StoreArchive:
+		if c.ArchiveRetention < 0 || c.ArchiveRetention > 0 && c.ArchiveRetention < 24*time.Hour {
+			found.fail("archive_retention", "must be at least 24h, or 0s to keep everything")
+		}
+	case StoreInflux:
+		parsed, err := url.Parse(c.Influx.URL)
+		if err != nil || parsed.Scheme != "http" && parsed.Scheme != "https" || parsed.Host == "" {
+			found.fail("influx.url", "must be a URL such as http://127.0.0.1:8086")
+		} else if parsed.User != nil {
+			found.fail("influx.url", "must hold no user or password: the token file is for that")
+		}
+		if c.Influx.Org == "" {
+			found.fail("influx.org", "is missing")
+		}
+		if c.Influx.Bucket == "" {
+			found.fail("influx.bucket", "is missing")
+		}
+	default:
+		found.fail("store", "must be archive or influx")
+	}
+}
+
+func (c Config) checkJournal(found *checker) {
+	if c.Journal.MaxMegabytes < 1 || c.Journal.MaxMegabytes > 1<<20 {
+		found.fail("journal.max_megabytes", "must lie between 1 and 1048576")
+	}
+	if c.Journal.MaxAge < time.Hour {
+		found.fail("journal.max_age", "must be at least 1h")
+	}
+	for i, hook := range c.Journal.WaitFor {
+		found.check(fmt.Sprintf("journal.wait_for[%d]", i), wattline.CheckID(hook))
+	}
+}
+
+func (c Config) checkDevices(found *checker) {
+	seen := map[string]int{}
+	for i, device := range c.Devices {
+		key := fmt.Sprintf("devices[%d]", i)
+		if device.ID != "" {
+			key += " (" + fmt.Sprintf("%.70s", device.ID) + ")"
+		}
+		if first, twice := seen[device.ID]; twice {
+			found.fail(key+".id", fmt.Sprintf("is that of devices[%d] already", first))
+		}
+		seen[device.ID] = i
+		var invalid *wattline.Error
+		if errors.As(device.Registered(c.Site).Validate(), &invalid) {
+			for _, field := range invalid.Fields {
+				found.fail(key+"."+strings.TrimSuffix(field.Field, "_s"), field.Reason)
+			}
+		}
+	}
+}
+
+func checkTimezone(name string) error {
+	if _, err := time.LoadLocation(name); err != nil || name == "" || name == "Local" {
+		return errors.New("must be an IANA name such as Europe/Madrid")
+	}
+	return nil
+}
+
+func checkListen(address string) error {
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return errors.New("must be host:port, such as 127.0.0.1:8080")
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return errors.New("must end in a port from 0 to 65535")
+	}
+	return nil
+}

@@ -1,0 +1,146 @@
+// Package config reads Wattline's one configuration file. It is strict: an
+// unknown key, a key given twice or a value of the wrong type is an error that
+// names the line, and every key can be left out.
+package config
+
+import (
+	"time"
+
+	"github.com/wattline/wattline"
+)
+
+// Embedded is the value of broker for the one that Wattline brings.
+const Embedded = "embedded"
+
+// The stores.
+const (
+	StoreArchive = "archive"
+	StoreInflux  = "influx"
+)
+
+// Config is the whole file. Load fills in the defaults and checks it.
+type Config struct {
+	// Listen is the HTTP API's address.
+	Listen string `yaml:"listen"`
+	// Site names the network that this installation's agents can reach.
+	Site string `yaml:"site"`
+	// Timezone is the IANA name of the calendar that windows follow by default.
+	Timezone string `yaml:"timezone"`
+	// Data is the folder of everything that is kept on disk.
+	Data string `yaml:"data"`
+	// Instance names this process among those of the broker; one is made up if empty.
+	Instance string `yaml:"instance"`
+	// TopicRoot is the first level of every topic.
+	TopicRoot string `yaml:"topic_root"`
+	// Broker is "embedded", or the addresses of MQTT brokers.
+	Broker Broker `yaml:"broker"`
+	// BrokerPasswordFile holds the password of the user in the broker's address;
+	// WATTLINE_BROKER_PASSWORD goes before it.
+	BrokerPasswordFile string `yaml:"broker_password_file"`
+	// BrokerCAFile holds the certificates that mqtts brokers are checked against,
+	// instead of the system's.
+	BrokerCAFile string `yaml:"broker_ca_file"`
+	// BrokerListen is where the embedded broker can be reached by others.
+	BrokerListen string `yaml:"broker_listen"`
+	// BrokerCluster joins embedded brokers.
+	BrokerCluster Cluster `yaml:"broker_cluster"`
+	// Store is "archive" or "influx".
+	Store string `yaml:"store"`
+	// ArchiveRetention is for how long the archive keeps readings; 0s for ever.
+	ArchiveRetention time.Duration `yaml:"archive_retention"`
+	// Influx is the InfluxDB to use.
+	Influx Influx `yaml:"influx"`
+	// Journal bounds what a collector keeps for hooks that are away.
+	Journal Journal `yaml:"journal"`
+	// Poll is the interval for devices without their own.
+	Poll time.Duration `yaml:"poll"`
+	// Devices are those that the registry publishes.
+	Devices []Device `yaml:"devices"`
+
+	folder string
+}
+
+// Influx is where an InfluxDB 2 is and what to use there.
+type Influx struct {
+	URL    string `yaml:"url"`
+	Org    string `yaml:"org"`
+	Bucket string `yaml:"bucket"`
+	// TokenFile holds the token; WATTLINE_INFLUX_TOKEN goes before it.
+	TokenFile string `yaml:"token_file"`
+}
+
+// Journal bounds a collector's journal.
+type Journal struct {
+	// MaxMegabytes bounds its size on disk.
+	MaxMegabytes int64 `yaml:"max_megabytes"`
+	// MaxAge bounds the age of what it keeps.
+	MaxAge time.Duration `yaml:"max_age"`
+	// WaitFor names the hooks whose stored position is waited for before anything
+	// is dropped, even if they have never been seen.
+	WaitFor []string `yaml:"wait_for"`
+}
+
+// Cluster joins embedded brokers into one.
+type Cluster struct {
+	// Listen is where the other brokers reach this one; empty for no cluster.
+	Listen string `yaml:"listen"`
+	// Peers are the Listen addresses of the others.
+	Peers []string `yaml:"peers"`
+}
+
+// Device is an entry of devices.
+type Device struct {
+	ID        string            `yaml:"id"`
+	Kind      string            `yaml:"kind"`
+	Location  string            `yaml:"location"`
+	Address   string            `yaml:"address"`
+	Site      string            `yaml:"site"`
+	Labels    map[string]string `yaml:"labels"`
+	Protected bool              `yaml:"protected"`
+	Poll      time.Duration     `yaml:"poll"`
+}
+
+// Default is what an empty file means.
+func Default() Config {
+	return Config{
+		Listen:           "127.0.0.1:8080",
+		Site:             "default",
+		Timezone:         "UTC",
+		Data:             "./data",
+		TopicRoot:        wattline.DefaultTopicRoot,
+		Broker:           Broker{Embedded},
+		Store:            StoreArchive,
+		ArchiveRetention: 2 * 365 * 24 * time.Hour,
+		Journal:          Journal{MaxMegabytes: 1024, MaxAge: 30 * 24 * time.Hour},
+		Poll:             5 * time.Second,
+	}
+}
+
+// Registered is the entry as the registry publishes it.
+func (d Device) Registered(site string) wattline.Device {
+	if d.Site != "" {
+		site = d.Site
+	}
+	return wattline.Device{
+		ID: d.ID, Kind: d.Kind, Location: d.Location, Site: site, Address: d.Address,
+		Labels: d.Labels, Protected: d.Protected, PollS: wattline.Milli(d.Poll.Milliseconds()),
+	}
+}
+
+// Registered is all devices as the registry publishes them.
+func (c Config) Registered() []wattline.Device {
+	devices := make([]wattline.Device, len(c.Devices))
+	for i, device := range c.Devices {
+		devices[i] = device.Registered(c.Site)
+	}
+	return devices
+}
+
+// Location is the calendar's time zone. Load has checked it.
+func (c Config) Location() *time.Location {
+	location, err := time.LoadLocation(c.Timezone)
+	if err != nil {
+		return time.UTC
+	}
+	return location
+}

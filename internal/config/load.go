@@ -1,0 +1,136 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+)
+
+// maxFile bounds the configuration: ten thousand devices take about 2 MB.
+const maxFile = 16 << 20
+
+// maxSecret bounds a file with a password or a token.
+const maxSecret = 4 << 10
+
+// Load reads and checks a file. Paths in it are relative to its own folder. The
+// error lists every fault with its line or key.
+func Load(path string) (Config, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return Config{}, fmt.Errorf("configuration: %w", err)
+	}
+	defer file.Close()
+	data, err := io.ReadAll(io.LimitReader(file, maxFile+1))
+	if err != nil {
+		return Config{}, fmt.Errorf("configuration: %w", err)
+	}
+	if len(data) > maxFile {
+		return Config{}, fmt.Errorf("configuration %s is larger than %d bytes", path, maxFile)
+	}
+	config, err := Parse(data)
+	if err != nil {
+		return Config{}, fmt.Errorf("%s: %w", path, err)
+	}
+	config.folder = filepath.Dir(path)
+	config.Data = config.path(config.Data)
+	return config, nil
+}
+
+// Parse reads and checks the text of a file.
+func Parse(data []byte) (Config, error) {
+	config := Default()
+	decoder := yaml.NewDecoder(bytes.NewReader(data), yaml.Strict())
+	switch err := decoder.Decode(&config); {
+	case errors.Is(err, io.EOF): // nothing but comments
+		return Default(), nil
+	case err != nil:
+		return Config{}, explain(err)
+	}
+	var more any
+	if err := decoder.Decode(&more); !errors.Is(err, io.EOF) {
+		return Config{}, errors.New("there is a second document after ---; one is all that is read")
+	}
+	if err := config.check(); err != nil {
+		return Config{}, err
+	}
+	return config, nil
+}
+
+// explain puts the library's error into one line, with the nearest known key.
+func explain(err error) error {
+	var known yaml.Error
+	if !errors.As(err, &known) || known.GetToken() == nil {
+		return err
+	}
+	at := known.GetToken()
+	message := known.GetMessage()
+	var unknown *yaml.UnknownFieldError
+	if errors.As(err, &unknown) {
+		message = fmt.Sprintf("unknown key %q", at.Value)
+		if near := nearestKey(at.Value); near != "" {
+			message += fmt.Sprintf("; did you mean %q?", near)
+		}
+	}
+	return fmt.Errorf("line %d: %s", at.Position.Line, message)
+}
+
+// path makes a path of the file relative to the file's own folder.
+func (c Config) path(path string) string {
+	if path == "" || filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(c.folder, path)
+}
+
+// BrokerPassword is the broker user's password, if there is one.
+func (c Config) BrokerPassword() (string, error) {
+	return c.secret("WATTLINE_BROKER_PASSWORD", "broker_password_file", c.BrokerPasswordFile)
+}
+
+// InfluxToken is the store's token.
+func (c Config) InfluxToken() (string, error) {
+	return c.secret("WATTLINE_INFLUX_TOKEN", "influx.token_file", c.Influx.TokenFile)
+}
+
+// BrokerCA is the content of BrokerCAFile; nil if there is none.
+func (c Config) BrokerCA() ([]byte, error) {
+	if c.BrokerCAFile == "" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(c.path(c.BrokerCAFile))
+	if err != nil {
+		return nil, fmt.Errorf("broker_ca_file: %w", err)
+	}
+	return pem, nil
+}
+
+// secret takes a value from the environment or the first line of a file.
+func (c Config) secret(variable, key, path string) (string, error) {
+	if value := os.Getenv(variable); value != "" {
+		return value, nil
+	}
+	if path == "" {
+		return "", nil
+	}
+	file, err := os.Open(c.path(path))
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", key, err)
+	}
+	defer file.Close()
+	data, err := io.ReadAll(io.LimitReader(file, maxSecret))
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", key, err)
+	}
+	line, _, _ := strings.Cut(string(data), "\n")
+	value := strings.TrimSpace(line)
+	if value == "" {
+		return "", fmt.Errorf("%s: the file's first line is empty", key)
+	}
+	return value, nil
+}
