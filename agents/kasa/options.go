@@ -1,0 +1,79 @@
+package kasa
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"time"
+)
+
+// Options tune a [Client]. The zero value of each field means its default.
+type Options struct {
+	// ConnectTimeout bounds making a connection; 2 s.
+	ConnectTimeout time.Duration
+	// ExchangeTimeout bounds one request with its answer; 3 s.
+	ExchangeTimeout time.Duration
+	// IdleTimeout is for how long a connection without requests stays open;
+	// 500 ms. A plug may serve one client at a time, so what is longer than the
+	// polling interval keeps every other program out. Negative: each request gets
+	// a connection of its own.
+	IdleTimeout time.Duration
+	// MaxFrameBytes bounds an answer; MaxFrame.
+	MaxFrameBytes int
+	// MaxQueued bounds how many polls, and how many commands, may wait at one
+	// address; 32 of each.
+	MaxQueued int
+	// MaxAddresses bounds the addresses in use or used within ten minutes; 4096.
+	MaxAddresses int
+	// KLAPPort is tried after a refused connection, to recognise firmware that has
+	// given up this protocol; 80, and that only for plugs on port 9999.
+	KLAPPort int
+	// Dial replaces the network, in tests.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Log gets debug lines per connection, and a warning per plug with KLAP
+	// firmware; nothing is logged by default.
+	Log *slog.Logger
+}
+
+// How long things are remembered of an address that is not in use.
+const (
+	forgetAfter  = 10 * time.Minute
+	verdictTTL   = 10 * time.Minute // that a plug closes after each answer, or has KLAP firmware
+	probeTimeout = 500 * time.Millisecond
+)
+
+func (o Options) withDefaults() Options {
+	o.ConnectTimeout = orDefault(o.ConnectTimeout, 2*time.Second)
+	o.ExchangeTimeout = orDefault(o.ExchangeTimeout, 3*time.Second)
+	o.IdleTimeout = orDefault(o.IdleTimeout, 500*time.Millisecond)
+	o.MaxFrameBytes = orDefault(o.MaxFrameBytes, MaxFrame)
+	o.MaxQueued = orDefault(o.MaxQueued, 32)
+	o.MaxAddresses = orDefault(o.MaxAddresses, 4096)
+	if o.Dial == nil {
+		// Every exchange has a deadline, so keep-alive probes would only cost.
+		o.Dial = (&net.Dialer{KeepAlive: -1}).DialContext
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return o
+}
+
+func orDefault[T comparable](value, byDefault T) T {
+	var zero T
+	if value == zero {
+		return byDefault
+	}
+	return value
+}
+
+// Stats counts what a Client has done since it was made.
+type Stats struct {
+	// Exchanges were answered; Failures were not, of whatever class.
+	Exchanges, Failures uint64
+	// Connects counts connections made; Resends requests sent once more because
+	// the plug had closed the connection before.
+	Connects, Resends uint64
+	// Busy counts requests refused because a bound was reached.
+	Busy uint64
+}

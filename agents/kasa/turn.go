@@ -1,0 +1,151 @@
+package kasa
+
+import (
+	"bytes"
+	"context"
+	"time"
+)
+
+// turn is one caller's time with a plug.
+type turn struct {
+	client  *Client
+	plug    *plug
+	target  Target
+	scratch *scratch
+}
+
+// ask exchanges the request in the scratch for a decoded answer. After a failure
+// the plug must be asked what it is again: a plug without a meter that has taken
+// the place of one with would hang on the question for its values.
+func (t *turn) ask(ctx context.Context) (at time.Time, err error) {
+	at, failed := t.client.exchange(ctx, t.plug, t.scratch)
+	if failed != nil {
+		t.plug.info = nil
+		return at, failed
+	}
+	if err := t.scratch.reply.decode(t.scratch.answer); err != nil {
+		t.plug.info = nil
+		t.client.drop(t.plug)
+		return at, err
+	}
+	return at, nil
+}
+
+// askSysinfo sends a request that holds a get_sysinfo and learns from its answer.
+func (t *turn) askSysinfo(ctx context.Context) (at time.Time, err error) {
+	at, err = t.ask(ctx)
+	if err != nil {
+		return at, err
+	}
+	reply := &t.scratch.reply
+	if err := reply.failure(reply.system, reply.sysinfo.status, "system.get_sysinfo"); err != nil {
+		return at, err
+	}
+	t.learn(&reply.sysinfo)
+	return at, nil
+}
+
+// identify asks for the sysinfo alone.
+func (t *turn) identify(ctx context.Context) (at time.Time, err error) {
+	t.scratch.request = append(t.scratch.request[:0], sysinfoRequest...)
+	return t.askSysinfo(ctx)
+}
+
+// learn renews what is known of the plug where it has changed.
+func (t *turn) learn(sysinfo *sysinfo) {
+	t.scratch.identity = sysinfo.appendIdentity(t.scratch.identity[:0])
+	if t.plug.info != nil && bytes.Equal(t.plug.identity, t.scratch.identity) {
+		return
+	}
+	t.plug.info = sysinfo.info()
+	t.plug.identity = append(t.plug.identity[:0], t.scratch.identity...)
+}
+
+func (t *turn) read(ctx context.Context) (Measurement, error) {
+	if t.plug.info == nil {
+		at, err := t.identify(ctx)
+		if err != nil {
+			return Measurement{}, err
+		}
+		if !t.plug.info.HasMeter {
+			return t.measure(at, false)
+		}
+	}
+	outlet, err := t.plug.info.outlet(t.target.Outlet)
+	if err != nil {
+		return Measurement{}, err
+	}
+	metered := t.plug.info.HasMeter
+	t.scratch.request = appendReadRequest(t.scratch.request[:0], outlet.id, metered)
+	at, err := t.askSysinfo(ctx)
+	if err != nil {
+		return Measurement{}, err
+	}
+	return t.measure(at, metered)
+}
+
+// measure makes a measurement of the answer in the scratch.
+func (t *turn) measure(at time.Time, metered bool) (Measurement, error) {
+	info, reply := t.plug.info, &t.scratch.reply
+	outlet, err := info.outlet(t.target.Outlet)
+	if err != nil {
+		return Measurement{}, err
+	}
+	m, err := reply.sysinfo.measure(outlet.index)
+	if err != nil {
+		return Measurement{}, err
+	}
+	m.At, m.Info = at, info
+	if metered {
+		m.Meter, m.MeterErr = t.meter()
+	}
+	return m, nil
+}
+
+func (t *turn) meter() (*Meter, error) {
+	reply := &t.scratch.reply
+	err := reply.failure(reply.emeter, reply.realtime.status, "emeter.get_realtime")
+	if err != nil {
+		return nil, addressed(err, t.target)
+	}
+	meter, err := reply.realtime.meter()
+	if err != nil {
+		return nil, addressed(err, t.target)
+	}
+	return meter, nil
+}
+
+func (t *turn) setRelay(ctx context.Context, on bool) error {
+	if t.plug.info == nil {
+		if _, err := t.identify(ctx); err != nil {
+			return err
+		}
+	}
+	outlet, err := t.plug.info.outlet(t.target.Outlet)
+	if err != nil {
+		return err
+	}
+	t.scratch.request = appendRelayRequest(t.scratch.request[:0], outlet.id, on)
+	if _, err := t.ask(ctx); err != nil {
+		return err
+	}
+	reply := &t.scratch.reply
+	return reply.failure(reply.system, reply.relaySet, "system.set_relay_state")
+}
+
+func (t *turn) setLED(ctx context.Context, on bool) error {
+	if t.plug.info == nil {
+		if _, err := t.identify(ctx); err != nil {
+			return err
+		}
+	}
+	if info := t.plug.info; !info.HasLED {
+		return unsupported("%s has no light that can be switched", info.describe())
+	}
+	t.scratch.request = appendLEDRequest(t.scratch.request[:0], on)
+	if _, err := t.ask(ctx); err != nil {
+		return err
+	}
+	reply := &t.scratch.reply
+	return reply.failure(reply.system, reply.ledSet, "system.set_led_off")
+}
