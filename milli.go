@@ -15,7 +15,7 @@ type Milli int64
 
 // MaxMilli bounds what a Milli may hold, so that its value in the unit is exact
 // in a float64 and sums of many do not overflow.
-const MaxMilli Milli = 9_000_000_000_000_000
+const MaxMilli Milli = 8_000_000_000_000_000
 
 var errNotNumber = errors.New("must be a finite decimal number")
 

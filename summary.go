@@ -20,6 +20,11 @@ type Summary struct {
 	CoveredS Milli `json:"covered_s"`
 	// Gaps is the number of readings that cover nothing.
 	Gaps int64 `json:"gaps"`
+	// GapWh and GapS are the energy and the time between two readings of the
+	// span of which the later covers nothing: used while nobody was reading. The
+	// gap before First is not among them; merging with the span before adds it.
+	GapWh Milli `json:"gap_wh"`
+	GapS  Milli `json:"gap_s"`
 	// First and Last are the ends; meaningless where Count is 0.
 	First Point `json:"first"`
 	Last  Point `json:"last"`
@@ -46,13 +51,20 @@ func (s Summary) Merge(later Summary) Summary {
 	case s.Count == 0:
 		return later
 	}
-	return Summary{
+	merged := Summary{
 		Count:    s.Count + later.Count,
 		CoveredS: s.CoveredS + later.CoveredS,
 		Gaps:     s.Gaps + later.Gaps,
+		GapWh:    s.GapWh + later.GapWh,
+		GapS:     s.GapS + later.GapS,
 		First:    s.First,
 		Last:     later.Last,
 		MinW:     min(s.MinW, later.MinW),
 		MaxW:     max(s.MaxW, later.MaxW),
 	}
+	if later.First.CoversS == 0 {
+		merged.GapWh += later.First.EnergyWh - s.Last.EnergyWh
+		merged.GapS += Milli(later.First.Time.Sub(s.Last.Time.Time).Milliseconds())
+	}
+	return merged
 }
