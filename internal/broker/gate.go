@@ -17,9 +17,17 @@ const holdClients = 2 * time.Second
 // gateUser is the name under which the broker connects to itself.
 const gateUser = "wattline-gate"
 
-// internalSubjects are the subjects on which the server talks to itself, and on
-// which anyone could delete what it keeps.
-var internalSubjects = []string{"$JS.>", "$JSC.>", "$SYS.>", "$NRG.>", "$MQTT.>"}
+// permissions keep clients from the subjects on which the server talks to itself,
+// where anyone could delete what it keeps. Filters below $MQTT, which a client's
+// own queues need, are refused by the server.
+func permissions() *server.Permissions {
+	const mqtt, mark = "$MQTT.>", "$wattline.>"
+	internal := []string{"$JS.>", "$JSC.>", "$SYS.>", "$NRG.>", mark}
+	return &server.Permissions{
+		Publish:   &server.SubjectPermission{Deny: append(internal, mqtt)},
+		Subscribe: &server.SubjectPermission{Deny: internal},
+	}
+}
 
 // gate decides who may connect: until it is open the broker's own connections
 // alone, then everyone. The accounts of users will be checked here.
@@ -54,10 +62,7 @@ func (g *gate) Check(client server.ClientAuthentication) bool {
 	if !g.wait() {
 		return false
 	}
-	client.RegisterUser(&server.User{Permissions: &server.Permissions{
-		Publish:   &server.SubjectPermission{Deny: internalSubjects},
-		Subscribe: &server.SubjectPermission{Deny: internalSubjects},
-	}})
+	client.RegisterUser(&server.User{Permissions: permissions()})
 	return true
 }
 

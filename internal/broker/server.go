@@ -34,6 +34,15 @@ const (
 	// 255 subscriptions of QoS 1 in one client, where the server's default of
 	// 1,024 would refuse the 32nd.
 	maxUnacknowledged = 256
+	// A subscriber gets its retained messages by one storage request for each. The
+	// server drops all that wait when they reach its limit (10,000 if not set), and
+	// what is not answered in time (5 s) is left out, both without an error to the
+	// subscriber. So there is room for several subscribers to everything at once,
+	// and time for them on a busy machine; less in a cluster, where a request that
+	// a dying member took with it holds its client up for as long.
+	maxStorageRequests    = 10 * maxRetained
+	storageTimeout        = 20 * time.Second
+	clusterStorageTimeout = 5 * time.Second
 	// clusterUser is the name that goes with the cluster's secret.
 	clusterUser = "member"
 )
@@ -64,12 +73,14 @@ func serverOptions(o Options, gate *gate) *server.Options {
 		JetStreamMaxMemory:         maxMemoryBytes,
 		JetStreamMaxStore:          maxStoreBytes,
 		SyncInterval:               syncInterval,
+		JetStreamRequestQueueLimit: maxStorageRequests,
 		MQTT: server.MQTTOpts{
 			Host:           anyHost(host),
 			Port:           freePort(port),
 			AuthTimeout:    connectTimeoutS,
 			AckWait:        o.AckWait,
 			MaxAckPending:  maxUnacknowledged,
+			JSAPITimeout:   storageTimeout,
 			StreamReplicas: 1,
 		},
 	}
@@ -105,6 +116,7 @@ func joinCluster(opts *server.Options, cluster ClusterOptions) {
 		opts.Routes = append(opts.Routes, route)
 	}
 	opts.MQTT.StreamReplicas = cluster.replicas()
+	opts.MQTT.JSAPITimeout = clusterStorageTimeout
 }
 
 // anyHost spells out the host that an empty one stands for.

@@ -7,6 +7,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
 	"github.com/wattline/wattline/internal/broker/internal/wire"
@@ -30,6 +31,12 @@ func (b *Broker) warm(ctx context.Context) error {
 	for attempt := 1; ; attempt++ {
 		err := b.attempt(ctx)
 		if err == nil {
+			return nil
+		}
+		if errors.Is(err, errNotLoaded) && ctx.Err() == nil {
+			// Only a cluster that keeps as much as it may gets here. A late value is
+			// better than none: the next live one corrects it.
+			b.log.Error("clients are served before all retained messages are loaded", "error", err)
 			return nil
 		}
 		if ctx.Err() != nil {
@@ -77,7 +84,10 @@ func (b *Broker) prepare(ctx context.Context, client *wire.Client) error {
 	if swept > 0 {
 		b.log.Debug("deleted the sessions of clients that ended with the broker", "sessions", swept)
 	}
-	return awaitIndex(ctx, client, gateTopic+b.server.Name(), b.gate.token)
+	if err := purgeMarks(ctx, conn, b.server.NodeName()); err != nil {
+		return err
+	}
+	return awaitIndex(ctx, client, markTopic(b.server.NodeName(), b.gate.token))
 }
 
 // selfID is the client id under which the broker connects to itself.
@@ -98,30 +108,47 @@ func (b *Broker) dialSelf(ctx context.Context) (*wire.Client, error) {
 	return client, nil
 }
 
-// gateTopic is the parent of the topics by which members check their index.
-// Filters that begin with a wildcard do not match it.
-const gateTopic = "$wattline/gate/"
+// markTopic is the topic of a mark (see awaitIndex) that the member with the given
+// node id makes. It is out of bounds for clients (see permissions), so that it
+// comes to no subscriber.
+func markTopic(node, mark string) string { return "$wattline/gate/" + node + "/" + mark }
+
+// purgeMarks deletes the marks that the node has left.
+func purgeMarks(ctx context.Context, conn *nats.Conn, node string) error {
+	var purged server.JSApiStreamPurgeResponse
+	ask := server.JSApiStreamPurgeRequest{Subject: "$MQTT.rmsgs.$wattline.gate." + node + ".>"}
+	if err := request(ctx, conn, fmt.Sprintf(server.JSApiStreamPurgeT, streamRetained), ask, &purged); err != nil {
+		return fmt.Errorf("delete the last mark: %w", err)
+	}
+	return purged.ToError()
+}
+
+// errNotLoaded says that the index of retained messages may not be complete.
+var errNotLoaded = errors.New("retained messages not loaded")
 
 // awaitIndex returns when the server's index of retained messages is complete.
 // The index is filled from a stream, in its order, new messages included; so once
-// a retained message published now, with a payload that never was before, is
-// found, everything older is in the index as well. The message stays where it is:
-// as a replacement, the next one is stored even where the bounds are reached.
-func awaitIndex(ctx context.Context, client *wire.Client, topic, mark string) error {
-	if _, err := client.Publish(wire.Publish{Topic: topic, Payload: []byte(mark), Retain: true}); err != nil {
+// a retained message published now is in it, everything older is as well. The
+// message, the mark, is on a topic that never was before: of a topic that is in
+// the index the server serves the newest message, in the index or not. It stays,
+// and makes room for the next one by being deleted first, so that there is room
+// for it even where the bound is reached.
+func awaitIndex(ctx context.Context, client *wire.Client, topic string) error {
+	if _, err := client.Publish(wire.Publish{Topic: topic, Payload: []byte{'.'}, Retain: true}); err != nil {
 		return fmt.Errorf("mark the retained messages: %w", err)
 	}
 	for {
-		found, err := findRetained(client, topic, mark)
+		found, err := findRetained(client, topic)
 		if err != nil {
-			return fmt.Errorf("look for the mark among the retained messages: %w", err)
+			// The end of the context closes the connection.
+			return errors.Join(errNotLoaded, err)
 		}
 		if found {
 			return nil
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("retained messages not loaded: %w", ctx.Err())
+			return errors.Join(errNotLoaded, ctx.Err())
 		case <-time.After(indexPause):
 		}
 	}
@@ -129,7 +156,7 @@ func awaitIndex(ctx context.Context, client *wire.Client, topic, mark string) er
 
 // findRetained subscribes, which brings what the index holds for the topic, and
 // then pings: the answer to that comes after.
-func findRetained(client *wire.Client, topic, mark string) (found bool, err error) {
+func findRetained(client *wire.Client, topic string) (found bool, err error) {
 	if _, err := client.Subscribe(topic, 0); err != nil {
 		return false, err
 	}
@@ -137,7 +164,7 @@ func findRetained(client *wire.Client, topic, mark string) (found bool, err erro
 		return false, err
 	}
 	_, err = client.Await(wire.TypePingresp, func(packet wire.Packet) {
-		found = found || packet.Type == wire.TypePublish && packet.Retained && string(packet.Payload) == mark
+		found = found || packet.Type == wire.TypePublish && packet.Retained
 	})
 	return found, err
 }
