@@ -23,7 +23,6 @@ type Client struct {
 func NewClient(options Options) *Client {
 	return &Client{
 		options: options.withDefaults(),
-		scratch: sync.Pool{New: newScratch},
 		plugs:   map[endpoint]*plug{},
 	}
 }
@@ -135,7 +134,7 @@ func (c *Client) turn(ctx context.Context, target Target, as priority, do func(*
 		return addressed(err, target)
 	}
 	defer c.release(p)
-	t := turn{client: c, plug: p, target: target, scratch: c.scratch.Get().(*scratch)}
+	t := turn{client: c, plug: p, target: target, scratch: c.newScratch()}
 	defer c.recycle(t.scratch)
 	return addressed(do(&t), target)
 }

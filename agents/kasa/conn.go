@@ -27,7 +27,12 @@ type scratch struct {
 // maxKept bounds the buffers that go back into the pool.
 const maxKept = 16 << 10
 
-func newScratch() any { return &scratch{reader: bufio.NewReaderSize(nil, readBuffer)} }
+func (c *Client) newScratch() *scratch {
+	if kept, ok := c.scratch.Get().(*scratch); ok {
+		return kept
+	}
+	return &scratch{reader: bufio.NewReaderSize(nil, readBuffer)}
+}
 
 // recycle gives a scratch back without what it refers to.
 func (c *Client) recycle(s *scratch) {

@@ -47,12 +47,12 @@ func TestFaultsOnTheWireHaveTheirClasses(t *testing.T) {
 		}, kasa.ClassGarbage, "not JSON"},
 		"breaks the connection": {func(_ *testing.T, conn net.Conn, _ int) {
 			readRequest(conn)
-			_ = conn.(recorded).Conn.(*net.TCPConn).SetLinger(0)
+			breakOff(conn)
 		}, kasa.ClassReset, "broke the connection"},
 		"breaks the connection within the answer": {func(_ *testing.T, conn net.Conn, _ int) {
 			readRequest(conn)
 			sendRaw(conn, reply[:100])
-			_ = conn.(recorded).Conn.(*net.TCPConn).SetLinger(0)
+			breakOff(conn)
 		}, kasa.ClassReset, "broke the connection"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -163,11 +163,11 @@ func TestNetworkFailuresHaveTheirClasses(t *testing.T) {
 		}
 	}
 	t.Run("a connection that never comes", func(t *testing.T) {
-		client := newClient(t, kasa.Options{ConnectTimeout: 20 * time.Millisecond,
-			Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
-				<-ctx.Done()
-				return nil, ctx.Err()
-			}})
+		never := func(ctx context.Context, _, _ string) (net.Conn, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
+		client := newClient(t, kasa.Options{ConnectTimeout: 20 * time.Millisecond, Dial: never})
 		if _, err := client.Read(t.Context(), kasa.Target{Host: "plug-x", Port: 9999}); kasa.ClassOf(err) != kasa.ClassTimeout {
 			t.Errorf("error %v", err)
 		}
@@ -274,7 +274,6 @@ func TestConnections(t *testing.T) {
 				send(conn, model(hw4Sysinfo, hw4Realtime)(request))
 				if nth == 1 && strings.Contains(request, "emeter") {
 					sendRaw(conn, frame(`{"system":{"get_sysinfo":{"relay_state":1}}}`))
-					_ = conn.(recorded).Conn.(*net.TCPConn).CloseWrite()
 					close(late)
 				}
 			}

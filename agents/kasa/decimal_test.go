@@ -2,6 +2,7 @@ package kasa
 
 import (
 	"math/big"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -33,7 +34,7 @@ func TestDecimalsAreRoundedByTheirText(t *testing.T) {
 		{"1e-400", fromKilo, 0},
 		{"1e-99999999999999999999", fromKilo, 0},
 		{"0e99999", fromUnit, 0},
-		{"9000000000000", fromUnit, wattline.MaxMilli},
+		{strconv.Itoa(int(wattline.MaxMilli / 1000)), fromUnit, wattline.MaxMilli},
 	} {
 		got, ok := parseDecimal([]byte(test.text), test.shift)
 		if !ok || got != test.want {
@@ -43,8 +44,11 @@ func TestDecimalsAreRoundedByTheirText(t *testing.T) {
 }
 
 func TestDecimalsThatAreNoneOrTooLargeAreRefused(t *testing.T) {
-	for _, text := range []string{"", "-", "null", "true", `"5"`, "NaN", "[1]", "1e400", "-1e400",
-		"9000000000000.001", "1e99999999999999999999", strings.Repeat("9", 5000)} {
+	tooLarge := strconv.Itoa(int(wattline.MaxMilli/1000)) + ".001"
+	for _, text := range []string{
+		"", "-", "null", "true", `"5"`, "NaN", "[1]", "1e400", "-1e400",
+		tooLarge, "1e99999999999999999999", strings.Repeat("9", 5000),
+	} {
 		if got, ok := parseDecimal([]byte(text), fromUnit); ok {
 			t.Errorf("%.40s was read as %d", text, int64(got))
 		}

@@ -67,8 +67,7 @@ func (c Class) Code() wattline.Code {
 
 // ClassOf finds the class of an error of this package; it is empty for any other.
 func ClassOf(err error) Class {
-	var known *Error
-	if errors.As(err, &known) {
+	if known, ok := errors.AsType[*Error](err); ok {
 		return known.Class
 	}
 	return ""

@@ -42,7 +42,7 @@ type fakePlug struct {
 
 func newFakePlug(t *testing.T, play script) *fakePlug {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,6 +114,16 @@ func send(conn net.Conn, payload string) { sendRaw(conn, frame(payload)) }
 func sendRaw(conn net.Conn, data []byte) { _, _ = conn.Write(data) }
 
 func frame(payload string) []byte { return kasa.AppendFrame(nil, []byte(payload)) }
+
+// breakOff makes the end of the script a reset of the connection.
+func breakOff(conn net.Conn) {
+	if r, ok := conn.(recorded); ok {
+		conn = r.Conn
+	}
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0)
+	}
+}
 
 // answers serves any number of requests on each connection.
 func answers(answer func(request string) string) script {

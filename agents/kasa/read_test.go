@@ -20,19 +20,25 @@ func TestReadUnderstandsBothGenerations(t *testing.T) {
 		"hardware 1, in units": {hw1Sysinfo, hw1Realtime, kasa.Measurement{
 			Relay: wattline.RelayOn, LED: wattline.RelayOff, RSSIdBm: -71, OnTime: 6023162 * time.Second,
 			Meter: &kasa.Meter{PowerW: 929, VoltageV: 231068, CurrentA: 15, TotalWh: 55139000},
-			Info: &kasa.Info{DeviceID: "8006000000000000000000000000000000000001", Alias: "Desk 1", Model: "HS110(EU)",
-				HardwareVersion: "1.0", Firmware: "1.2.5 Build 171213 Rel.101523", MAC: "50:C7:BF:00:00:01", HasMeter: true, HasLED: true},
+			Info: &kasa.Info{
+				DeviceID: "8006000000000000000000000000000000000001", Alias: "Desk 1", Model: "HS110(EU)",
+				HardwareVersion: "1.0", Firmware: "1.2.5 Build 171213 Rel.101523", MAC: "50:C7:BF:00:00:01", HasMeter: true, HasLED: true,
+			},
 		}},
 		"hardware 4, in thousandths": {hw4Sysinfo, hw4Realtime, kasa.Measurement{
 			Relay: wattline.RelayOff, LED: wattline.RelayOn, RSSIdBm: -60,
 			Meter: &kasa.Meter{PowerW: 61753, VoltageV: 230837, CurrentA: 451, TotalWh: 16323000},
-			Info: &kasa.Info{DeviceID: "8006000000000000000000000000000000000004", Alias: "Desk 4", Model: "HS110(EU)",
-				HardwareVersion: "4.0", Firmware: "1.0.4 Build 191111 Rel.143500", MAC: "B0:95:75:00:00:04", HasMeter: true, HasLED: true},
+			Info: &kasa.Info{
+				DeviceID: "8006000000000000000000000000000000000004", Alias: "Desk 4", Model: "HS110(EU)",
+				HardwareVersion: "4.0", Firmware: "1.0.4 Build 191111 Rel.143500", MAC: "B0:95:75:00:00:04", HasMeter: true, HasLED: true,
+			},
 		}},
 		"a plug without a meter": {hs100, `null`, kasa.Measurement{
 			Relay: wattline.RelayOn, LED: wattline.RelayOn, RSSIdBm: -50, OnTime: 12 * time.Second,
-			Info: &kasa.Info{DeviceID: "8006000000000000000000000000000000000100", Alias: "Lamp", Model: "HS100(US)",
-				HardwareVersion: "2.0", Firmware: "1.5.6", MAC: "50:C7:BF:00:01:00", HasLED: true},
+			Info: &kasa.Info{
+				DeviceID: "8006000000000000000000000000000000000100", Alias: "Lamp", Model: "HS100(US)",
+				HardwareVersion: "2.0", Firmware: "1.5.6", MAC: "50:C7:BF:00:01:00", HasLED: true,
+			},
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {

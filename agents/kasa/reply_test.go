@@ -2,6 +2,7 @@ package kasa
 
 import (
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 )
@@ -62,7 +63,7 @@ func FuzzScanner(f *testing.F) {
 		})
 		var want map[string]json.RawMessage
 		valid := json.Unmarshal(data, &want) == nil && want != nil
-		if valid != (err == nil) && err != errTooDeep {
+		if valid != (err == nil) && !errors.Is(err, errTooDeep) {
 			t.Fatalf("%q: error %v, encoding/json says %v", data, err, valid)
 		}
 		for key, value := range want {

@@ -18,10 +18,11 @@ const (
 )
 
 var (
-	// ErrShort: the frame ended before its length said so, or its length is too
-	// small for any JSON.
+	// ErrShort says that the frame ended before its length said so, or that its
+	// length is too small for any JSON.
 	ErrShort = errors.New("short frame")
-	// ErrOversize: the frame's length is above the bound; nothing of it was read.
+	// ErrOversize says that the frame's length is above the bound; only that has
+	// been read.
 	ErrOversize = errors.New("oversize frame")
 )
 
