@@ -11,7 +11,10 @@
 //     after a day or when newer ones need the room; a retained message over the
 //     bound is logged and not kept, though acknowledged.
 //   - Topics and filters may not contain white space or DEL: the client is
-//     disconnected. Dots, empty levels and everything else are served.
+//     disconnected. Dots and empty levels are served; a level that is * or > alone
+//     is not retained. A client id with white space, *, > or NUL is refused.
+//   - A new retained topic is found by subscribers a moment after the publisher's
+//     acknowledgement; a new value of a known topic at once.
 //   - A packet beyond MaxPayloadBytes, or a bad login, ends the connection without
 //     a code. A client that is replaced by one of the same id leaves no will, nor
 //     does one whose broker ends. Publishing to a topic below $JS, $SYS, $NRG or
@@ -22,6 +25,7 @@
 package broker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -94,7 +98,7 @@ func (b *Broker) start(ctx context.Context, o Options) error {
 	ctx, cancel := b.untilFailed(ctx, o)
 	defer cancel()
 	if err := b.warm(ctx); err != nil {
-		return err
+		return cmp.Or(b.failedWith(), err)
 	}
 	b.gate.open()
 	b.log.Info("broker ready", "url", b.URL(), "took", time.Since(began).Round(time.Millisecond))
