@@ -82,6 +82,11 @@ type Journal struct {
 
 // Cluster joins embedded brokers into one.
 type Cluster struct {
+	// Name is the same for all members.
+	Name string `yaml:"name"`
+	// SecretFile holds what the members prove to each other that they belong;
+	// WATTLINE_CLUSTER_SECRET goes before it.
+	SecretFile string `yaml:"secret_file"`
 	// Listen is where the other brokers reach this one; empty for no cluster.
 	Listen string `yaml:"listen"`
 	// Peers are the Listen addresses of the others.

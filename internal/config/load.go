@@ -98,6 +98,11 @@ func (c Config) InfluxToken() (string, error) {
 	return c.secret("WATTLINE_INFLUX_TOKEN", "influx.token_file", c.Influx.TokenFile)
 }
 
+// ClusterSecret is what the members of the brokers' cluster share.
+func (c Config) ClusterSecret() (string, error) {
+	return c.secret("WATTLINE_CLUSTER_SECRET", "broker_cluster.secret_file", c.BrokerCluster.SecretFile)
+}
+
 // BrokerCA is the content of BrokerCAFile; nil if there is none.
 func (c Config) BrokerCA() ([]byte, error) {
 	if c.BrokerCAFile == "" {

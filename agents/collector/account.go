@@ -1,0 +1,82 @@
+package collector
+
+import (
+	"time"
+
+	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/agents/kasa"
+)
+
+// gapPolls is how many polls may be missed before the time between two readings
+// counts as unobserved.
+const gapPolls = 3
+
+// meterStep is the resolution of a plug's counter: 1 Wh.
+const meterStep wattline.Milli = 1000
+
+// What the mains and a plug of 16 A can give; beyond it a value is flagged.
+const (
+	maxPlausibleW wattline.Milli = 4_000_000
+	maxPlausibleA wattline.Milli = 20_000
+	minPlausibleV wattline.Milli = 80_000
+	maxPlausibleV wattline.Milli = 300_000
+)
+
+// account turns a measurement into the reading that follows previous, which is
+// nil for a device's first.
+//
+// EnergyWh is carry + meter + fraction: carry is what the counter showed before
+// its resets, in whole steps; fraction, within one step, is power integrated
+// since the counter last moved. Both can be had back from a reading, so that a
+// collector which starts again needs nothing but the last one.
+func account(device string, previous *wattline.Reading, m kasa.Measurement, interval time.Duration) wattline.Reading {
+	reading := wattline.Reading{
+		Device: device, Time: wattline.At(m.At),
+		PowerW: m.Meter.PowerW, VoltageV: m.Meter.VoltageV, CurrentA: m.Meter.CurrentA,
+		MeterWh: m.Meter.TotalWh, EnergyWh: m.Meter.TotalWh,
+		Relay: m.Relay, RSSIdBm: m.RSSIdBm,
+	}
+	if !plausible(reading) {
+		reading.Quality |= wattline.QualityImplausible
+	}
+	if previous == nil {
+		return reading
+	}
+	if !reading.Time.After(previous.Time.Time) {
+		// The clock was set back. Time must go on: it is half of a reading's identity.
+		reading.Time = wattline.At(previous.Time.Add(time.Millisecond))
+	}
+	elapsed := reading.Time.Sub(previous.Time.Time)
+	observed := elapsed <= gapPolls*interval
+	if observed {
+		reading.CoversS = wattline.Milli(elapsed.Milliseconds())
+	} else {
+		reading.Quality |= wattline.QualityAfterGap
+	}
+	if reading.MeterWh < previous.MeterWh {
+		reading.Quality |= wattline.QualityMeterReset
+		carry := (previous.EnergyWh + meterStep/2) / meterStep * meterStep
+		reading.EnergyWh = max(previous.EnergyWh, carry+reading.MeterWh)
+		return reading
+	}
+	floor := (previous.EnergyWh-previous.MeterWh)/meterStep*meterStep + reading.MeterWh
+	estimate := previous.EnergyWh
+	if observed {
+		estimate += integrate(previous.PowerW, reading.PowerW, elapsed)
+	}
+	reading.EnergyWh = min(max(estimate, floor), floor+meterStep-1)
+	return reading
+}
+
+// integrate is the energy between two readings, by the mean of their powers.
+func integrate(before, after wattline.Milli, elapsed time.Duration) wattline.Milli {
+	before, after = bounded(before), bounded(after)
+	return (before + after) / 2 * wattline.Milli(elapsed.Milliseconds()) / wattline.Milli(time.Hour.Milliseconds())
+}
+
+func bounded(power wattline.Milli) wattline.Milli { return min(max(power, 0), maxPlausibleW) }
+
+func plausible(r wattline.Reading) bool {
+	return r.PowerW >= 0 && r.PowerW <= maxPlausibleW && r.CurrentA >= 0 && r.CurrentA <= maxPlausibleA &&
+		r.VoltageV >= minPlausibleV && r.VoltageV <= maxPlausibleV
+}

@@ -1,0 +1,74 @@
+package collector
+
+import (
+	"context"
+
+	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/internal/bus"
+	"github.com/wattline/wattline/internal/strictjson"
+)
+
+const (
+	answerWorkers = 16
+	answerQueue   = 1024
+	storedQueue   = 1024
+)
+
+// answer serves the collector's queries and listens to what hooks have stored.
+func (c *Collector) answer() (stop func(), err error) {
+	stopResponding, err := c.options.Bus.Respond(bus.RespondOptions{
+		Filter:  wattline.Topic{Kind: wattline.TopicQuery, Component: wattline.RoleCollector, Instance: c.options.Bus.Instance()},
+		Workers: answerWorkers, Queue: answerQueue,
+	}, c.respond)
+	if err != nil {
+		return nil, err
+	}
+	stopListening, err := c.options.Bus.Subscribe(bus.SubscribeOptions{
+		Filter: wattline.Topic{Kind: wattline.TopicStored}, Queue: storedQueue, Name: "collector-stored",
+	}, c.stored)
+	if err != nil {
+		stopResponding()
+		return nil, err
+	}
+	return func() { stopListening(); stopResponding() }, nil
+}
+
+func (c *Collector) respond(ctx context.Context, request bus.Request) (any, error) {
+	switch request.Topic.Verb {
+	case wattline.VerbReplay:
+		var query wattline.ReplayQuery
+		if err := strictjson.Decode(request.Envelope.Body, &query); err != nil {
+			return nil, err
+		}
+		if err := query.Validate(); err != nil {
+			return nil, err
+		}
+		return c.options.Journal.Page(ctx, query)
+	case wattline.VerbRead:
+		var query wattline.GetQuery
+		if err := strictjson.Decode(request.Envelope.Body, &query); err != nil {
+			return nil, err
+		}
+		p, ok := c.poller(query.Device)
+		if !ok {
+			return nil, wattline.Errorf(wattline.CodeNotFound, "this collector does not poll device %.80q", query.Device)
+		}
+		return p.refresh(ctx)
+	}
+	return nil, wattline.Errorf(wattline.CodeNotFound, "a collector answers %s and %s, not %.80q", wattline.VerbRead, wattline.VerbReplay, request.Topic.Verb)
+}
+
+// stored lets the journal drop what a hook has in its store.
+func (c *Collector) stored(ctx context.Context, message bus.Message) {
+	if len(message.Payload) == 0 || message.Topic.Stream != c.options.Journal.Stream() {
+		return
+	}
+	var stored wattline.Stored
+	err := strictjson.DecodeLoose(message.Payload, &stored)
+	if err == nil {
+		err = c.options.Journal.Stored(ctx, message.Topic.Hook, stored.Seq)
+	}
+	if err != nil {
+		c.log.Warn("a hook's stored position is not usable", "hook", message.Topic.Hook, "error", err)
+	}
+}

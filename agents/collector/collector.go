@@ -1,0 +1,199 @@
+// Package collector is the agent that reads devices: it polls each plug of its
+// site, numbers every reading in a journal on disk before it publishes it, and
+// publishes how each device does. It learns its devices from the registry's
+// retained messages.
+package collector
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+	"golang.org/x/time/rate"
+
+	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/agents"
+	"github.com/wattline/wattline/agents/kasa"
+	"github.com/wattline/wattline/internal/telemetry"
+)
+
+// Defaults and bounds.
+const (
+	DefaultPoll         = 5 * time.Second
+	defaultMaxExchanges = 1024
+	// New devices are first contacted at this pace, so that a start is spread too.
+	contactsPerSecond = 200
+	contactsBurst     = 8
+)
+
+// Plugs reads plugs; kasa.Client does. It is called concurrently, and serializes
+// the requests to one address itself.
+type Plugs interface {
+	Read(ctx context.Context, target kasa.Target) (kasa.Measurement, error)
+}
+
+// Journal numbers readings and puts them on disk; journal.Journal does.
+type Journal interface {
+	// Append returns the reading with its Stream and Seq once it is on disk.
+	Append(ctx context.Context, reading wattline.Reading) (wattline.Reading, error)
+	// Last is the newest reading ever appended for a device.
+	Last(device string) (wattline.Reading, bool)
+	Page(ctx context.Context, query wattline.ReplayQuery) (wattline.ReplayPage, error)
+	Stored(ctx context.Context, hook string, seq uint64) error
+	Stream() string
+	LastSeq() uint64
+}
+
+// Bus is what a collector needs of bus.Bus.
+type Bus interface {
+	agents.Bus
+	AnnounceStream(func() (stream string, seq uint64))
+}
+
+// Options make a Collector.
+type Options struct {
+	Bus     Bus
+	Plugs   Plugs
+	Journal Journal
+	// Site is the network whose devices are polled.
+	Site string
+	// Poll is the interval for devices that have none of their own; 5 s.
+	Poll time.Duration
+	// MaxExchanges bounds how many plugs are talked to at once; 1024.
+	MaxExchanges int64
+	Log          *slog.Logger
+	Metrics      *telemetry.Registry
+}
+
+// Collector polls the devices of a site. Make it with New.
+type Collector struct {
+	options      Options
+	log          *slog.Logger
+	metrics      metrics
+	exchanges    *semaphore.Weighted
+	contacts     *rate.Limiter
+	journalFails atomic.Bool
+
+	mu      sync.Mutex
+	pollers map[string]*poller
+}
+
+// New makes a collector; Run starts it.
+func New(options Options) *Collector {
+	if options.Poll == 0 {
+		options.Poll = DefaultPoll
+	}
+	if options.MaxExchanges == 0 {
+		options.MaxExchanges = defaultMaxExchanges
+	}
+	return &Collector{
+		options: options, log: options.Log.With("role", wattline.RoleCollector),
+		metrics:   newMetrics(options.Metrics),
+		exchanges: semaphore.NewWeighted(options.MaxExchanges),
+		contacts:  rate.NewLimiter(contactsPerSecond, contactsBurst),
+		pollers:   map[string]*poller{},
+	}
+}
+
+// Run polls until the context ends, then waits for the polls under way.
+func (c *Collector) Run(ctx context.Context) error {
+	c.options.Bus.AnnounceStream(func() (string, uint64) { return c.options.Journal.Stream(), c.options.Journal.LastSeq() })
+	stopAnswering, err := c.answer()
+	if err != nil {
+		return err
+	}
+	defer stopAnswering()
+	stopFollowing, err := agents.Follow(agents.Following{
+		Bus: c.options.Bus, Site: c.options.Site, Name: wattline.RoleCollector, Log: c.log, Metrics: c.options.Metrics,
+	}, func(_ context.Context, change agents.Change) { c.apply(ctx, change) })
+	if err != nil {
+		return err
+	}
+	c.options.Bus.Announce(wattline.RoleCollector, c.options.Site)
+	<-ctx.Done()
+	stopFollowing()
+	c.stopAll()
+	return nil
+}
+
+// apply starts, restarts or ends the poller of a device. It is called by one
+// goroutine.
+func (c *Collector) apply(ctx context.Context, change agents.Change) {
+	if ctx.Err() != nil {
+		return
+	}
+	running, ok := c.poller(change.Device.ID)
+	if ok && !change.Removed && polledAlike(running.device, change.Device) {
+		return
+	}
+	if ok {
+		running.cancel()
+		<-running.done
+	}
+	if change.Removed {
+		if ok {
+			running.forget(ctx)
+		}
+		c.keep(change.Device.ID, nil)
+		c.log.Info("device removed", "device", change.Device.ID)
+		return
+	}
+	p := c.newPoller(change.Device)
+	pollCtx, cancel := context.WithCancel(ctx)
+	p.cancel = cancel
+	c.keep(change.Device.ID, p)
+	go p.run(pollCtx)
+}
+
+// polledAlike tells whether two descriptions of a device make no difference to
+// its poller.
+func polledAlike(a, b wattline.Device) bool { return a.Address == b.Address && a.PollS == b.PollS }
+
+func (c *Collector) keep(device string, p *poller) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.pollers, device)
+	if p != nil {
+		c.pollers[device] = p
+	}
+	c.metrics.devices.Set(float64(len(c.pollers)))
+}
+
+func (c *Collector) stopAll() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, p := range c.pollers {
+		p.cancel()
+	}
+	for id, p := range c.pollers {
+		<-p.done
+		delete(c.pollers, id)
+	}
+}
+
+func (c *Collector) poller(device string) (*poller, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p, ok := c.pollers[device]
+	return p, ok
+}
+
+type metrics struct {
+	polls       *telemetry.CounterVec
+	lateness    telemetry.Histogram
+	devices     telemetry.Gauge
+	unjournaled telemetry.Counter
+}
+
+func newMetrics(registry *telemetry.Registry) metrics {
+	return metrics{
+		polls: registry.CounterVec("wattline_collector_polls_total", "Polls, by what became of them.", "result"),
+		lateness: registry.Histogram("wattline_collector_poll_lateness_seconds", "How late polls began.",
+			[]float64{0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5}),
+		devices:     registry.Gauge("wattline_collector_devices", "Devices that are polled."),
+		unjournaled: registry.Counter("wattline_collector_unjournaled_total", "Readings lost because they could not be put on disk."),
+	}
+}

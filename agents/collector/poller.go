@@ -1,0 +1,224 @@
+package collector
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/agents/kasa"
+)
+
+// poller reads one device for as long as it is registered.
+type poller struct {
+	*Collector
+	device   wattline.Device
+	target   kasa.Target
+	interval time.Duration
+	cancel   context.CancelFunc
+	done     chan struct{}
+
+	// turn is held by whoever polls: the schedule, or a refresh. What follows
+	// belongs to its holder.
+	turn      chan struct{}
+	failures  int
+	state     wattline.State
+	published wattline.State
+	previous  *wattline.Reading
+}
+
+func (c *Collector) newPoller(device wattline.Device) *poller {
+	p := &poller{
+		Collector: c, device: device, interval: device.Poll(c.options.Poll),
+		done: make(chan struct{}), turn: make(chan struct{}, 1),
+		state: wattline.State{
+			Device: device.ID, Availability: wattline.AvailabilityUnknown, Since: wattline.At(time.Now()), Collector: c.options.Bus.Instance(),
+		},
+	}
+	if last, ok := c.options.Journal.Last(device.ID); ok {
+		p.previous = &last
+	}
+	return p
+}
+
+// run polls until the context ends. The first poll is as soon as the limit on
+// first contacts allows; those that follow keep the device's slots.
+func (p *poller) run(ctx context.Context) {
+	defer close(p.done)
+	target, err := kasa.ParseAddress(p.device.Address)
+	if err != nil {
+		p.misaddressed(ctx, err)
+		return
+	}
+	p.target = target
+	if p.contacts.Wait(ctx) != nil {
+		return
+	}
+	due := time.Now()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		}
+		p.metrics.lateness.Observe(time.Since(due).Seconds())
+		failures, err := p.scheduled(ctx)
+		if err != nil && ctx.Err() != nil {
+			return
+		}
+		now := time.Now()
+		due = nextSlot(p.device.ID, p.interval, now)
+		if failures > 0 {
+			due = now.Add(backOff(failures, p.interval, rand.Float64()))
+		}
+		timer.Reset(due.Sub(now))
+	}
+}
+
+// misaddressed publishes why the device will never be polled.
+func (p *poller) misaddressed(ctx context.Context, err error) {
+	p.state = turned(p.state, wattline.AvailabilityDown, time.Now())
+	p.state.Error = &wattline.StateError{Class: "address", Message: err.Error()}
+	p.log.Warn("device cannot be polled", "device", p.device.ID, "error", err)
+	p.publishState(ctx)
+	<-ctx.Done()
+}
+
+func (p *poller) scheduled(ctx context.Context) (failures int, err error) {
+	if err := p.take(ctx); err != nil {
+		return 0, err
+	}
+	defer p.give()
+	_, err = p.poll(ctx)
+	return p.failures, err
+}
+
+// refresh polls out of turn, for somebody who waits for the answer.
+func (p *poller) refresh(ctx context.Context) (wattline.FreshState, error) {
+	if err := p.take(ctx); err != nil {
+		return wattline.FreshState{}, err
+	}
+	defer p.give()
+	reading, err := p.poll(ctx)
+	if err != nil {
+		return wattline.FreshState{}, deviceError(err)
+	}
+	return wattline.FreshState{State: p.state, Reading: reading}, nil
+}
+
+func (p *poller) take(ctx context.Context) error {
+	select {
+	case p.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (p *poller) give() { <-p.turn }
+
+// poll asks the plug once and publishes what that changes. The reading is nil
+// for a plug without a meter. The error is that of the exchange, or of the
+// journal.
+func (p *poller) poll(ctx context.Context) (*wattline.Reading, error) {
+	m, err := p.exchange(ctx)
+	if err != nil {
+		if ctx.Err() == nil { // else it was the caller who gave up, not the plug
+			p.failed(ctx, err)
+		}
+		return nil, err
+	}
+	if p.failures > 0 || p.state.Availability != wattline.AvailabilityUp {
+		p.log.Info("device answers", "device", p.device.ID, "model", m.Info.Model)
+	}
+	p.failures = 0
+	p.state = answered(p.state, m)
+	p.metrics.polls.WithLabelValues("ok").Inc()
+	reading, err := p.record(ctx, m)
+	p.publishState(ctx)
+	return reading, err
+}
+
+func (p *poller) exchange(ctx context.Context) (kasa.Measurement, error) {
+	ctx, cancel := context.WithTimeout(ctx, pollTimeout(p.interval))
+	defer cancel()
+	if err := p.exchanges.Acquire(ctx, 1); err != nil {
+		return kasa.Measurement{}, err
+	}
+	defer p.exchanges.Release(1)
+	return p.options.Plugs.Read(ctx, p.target)
+}
+
+func (p *poller) failed(ctx context.Context, err error) {
+	p.failures++
+	before := p.state.Availability
+	p.state = unanswered(p.state, p.failures, err, time.Now())
+	p.metrics.polls.WithLabelValues(p.state.Error.Class).Inc()
+	if p.state.Availability != before {
+		p.log.Warn("device does not answer", "device", p.device.ID,
+			"availability", p.state.Availability, "class", p.state.Error.Class, "error", p.state.Error.Message)
+	}
+	p.publishState(ctx)
+}
+
+// record makes the reading, puts it on disk and only then publishes it.
+func (p *poller) record(ctx context.Context, m kasa.Measurement) (*wattline.Reading, error) {
+	if m.Meter == nil {
+		return nil, nil
+	}
+	reading := account(p.device.ID, p.previous, m, p.interval)
+	if err := reading.Validate(); err != nil {
+		p.state.Error = &wattline.StateError{Class: string(kasa.ClassGarbage), Message: err.Error()}
+		return nil, err
+	}
+	numbered, err := p.options.Journal.Append(ctx, reading)
+	if err != nil {
+		p.unjournaled(err)
+		return nil, err
+	}
+	p.journalFails.Store(false)
+	p.previous = &reading
+	topic := wattline.Topic{Kind: wattline.TopicData, Site: p.device.Site, Device: p.device.ID}
+	p.retain(ctx, topic, numbered)
+	return &numbered, nil
+}
+
+func (p *poller) unjournaled(err error) {
+	p.metrics.unjournaled.Inc()
+	if !p.journalFails.Swap(true) {
+		p.log.Error("readings cannot be put on disk and are lost until this is mended", "error", err)
+	}
+}
+
+func (p *poller) publishState(ctx context.Context) {
+	if !worthPublishing(p.published, p.state) {
+		return
+	}
+	p.published = p.state
+	p.retain(ctx, wattline.Topic{Kind: wattline.TopicState, Site: p.device.Site, Device: p.device.ID}, p.state)
+}
+
+// retain hands a message to the bus, which keeps it for when the broker is back.
+func (p *poller) retain(ctx context.Context, topic wattline.Topic, payload any) {
+	if err := p.options.Bus.Retain(ctx, topic, payload); err != nil {
+		p.log.Debug("published later", "device", p.device.ID, "kind", topic.Kind, "error", err)
+	}
+}
+
+// forget unpublishes the device.
+func (p *poller) forget(ctx context.Context) {
+	p.retain(ctx, wattline.Topic{Kind: wattline.TopicData, Site: p.device.Site, Device: p.device.ID}, nil)
+	p.retain(ctx, wattline.Topic{Kind: wattline.TopicState, Site: p.device.Site, Device: p.device.ID}, nil)
+}
+
+// deviceError is what is told to somebody who asked for a fresh answer.
+func deviceError(err error) error {
+	var known *kasa.Error
+	if errors.As(err, &known) {
+		return wattline.Errorf(known.Class.Code(), "%s", known.Message)
+	}
+	return err
+}

@@ -1,0 +1,78 @@
+package agents
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/internal/bus"
+	"github.com/wattline/wattline/internal/strictjson"
+	"github.com/wattline/wattline/internal/telemetry"
+)
+
+// deviceQueue holds the retained devices of a whole site while they arrive.
+const deviceQueue = 16_384
+
+// Following is what Follow needs.
+type Following struct {
+	Bus  Bus
+	Site string
+	// Name tells the followers of one process apart.
+	Name    string
+	Log     *slog.Logger
+	Metrics *telemetry.Registry
+}
+
+// Change is a device of the site that is new or different, or is gone.
+type Change struct {
+	Device  wattline.Device
+	Removed bool
+}
+
+// Follow calls change for each device of the site that the registry adds,
+// changes or removes, from its retained messages alone. Repeats are left out. A
+// device that moves to another site is removed here. change is called by one
+// goroutine; cancel ends the calls.
+func Follow(f Following, change func(context.Context, Change)) (cancel func(), err error) {
+	known := map[string]wattline.Device{}
+	bad := f.Metrics.CounterVec("wattline_agents_bad_devices_total", "Retained devices that could not be read.", "agent").WithLabelValues(f.Name)
+	handle := func(ctx context.Context, message bus.Message) {
+		device, err := readDevice(message)
+		if err != nil {
+			bad.Inc()
+			f.Log.Warn("a retained device is not readable: left as it was", "device", message.Topic.Device, "error", err)
+			return
+		}
+		had, have := known[message.Topic.Device]
+		switch ours := device != nil && device.Site == f.Site; {
+		case ours && have && device.Equal(had):
+		case ours:
+			known[device.ID] = *device
+			change(ctx, Change{Device: *device})
+		case have:
+			delete(known, had.ID)
+			change(ctx, Change{Device: had, Removed: true})
+		}
+	}
+	return f.Bus.Subscribe(bus.SubscribeOptions{
+		Filter: wattline.Topic{Kind: wattline.TopicDevice}, Queue: deviceQueue, Name: f.Name + "-devices",
+	}, handle)
+}
+
+// readDevice is nil for a device that was deleted.
+func readDevice(message bus.Message) (*wattline.Device, error) {
+	if len(message.Payload) == 0 {
+		return nil, nil
+	}
+	var device wattline.Device
+	if err := strictjson.DecodeLoose(message.Payload, &device); err != nil {
+		return nil, err
+	}
+	if err := device.Validate(); err != nil {
+		return nil, err
+	}
+	if device.ID != message.Topic.Device {
+		return nil, wattline.Invalid(wattline.FieldError{Field: "id", Reason: "is not the one in the topic"})
+	}
+	return &device, nil
+}
