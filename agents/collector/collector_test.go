@@ -1,0 +1,398 @@
+package collector_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/agents/agenttest"
+	"github.com/wattline/wattline/agents/collector"
+	"github.com/wattline/wattline/agents/kasa"
+)
+
+// plugs is a house of plugs that answer, fail or hang as they are told.
+type plugs struct {
+	mu      sync.Mutex
+	answers map[string]func(context.Context) (kasa.Measurement, error)
+	reads   map[string][]time.Time
+	now     int
+	most    int
+}
+
+func newPlugs() *plugs {
+	return &plugs{answers: map[string]func(context.Context) (kasa.Measurement, error){}, reads: map[string][]time.Time{}}
+}
+
+func (p *plugs) set(host string, answer func(context.Context) (kasa.Measurement, error)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.answers[host] = answer
+}
+
+func (p *plugs) Read(ctx context.Context, target kasa.Target) (kasa.Measurement, error) {
+	p.mu.Lock()
+	answer := p.answers[target.Host]
+	p.reads[target.Host] = append(p.reads[target.Host], time.Now())
+	p.now++
+	p.most = max(p.most, p.now)
+	p.mu.Unlock()
+	defer func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.now--
+	}()
+	return answer(ctx)
+}
+
+func (p *plugs) readsOf(host string) []time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.reads[host])
+}
+
+func metered(context.Context) (kasa.Measurement, error) {
+	return kasa.Measurement{
+		At: time.Now(), Info: &kasa.Info{Model: "HS110(EU)", HasMeter: true, HasLED: true}, Relay: wattline.RelayOn, LED: wattline.RelayOn,
+		Meter: &kasa.Meter{PowerW: 60_000, VoltageV: 230_000, CurrentA: 260, TotalWh: 5_000},
+	}, nil
+}
+
+func unmetered(context.Context) (kasa.Measurement, error) {
+	return kasa.Measurement{At: time.Now(), Info: &kasa.Info{Model: "HS100(EU)"}, Relay: wattline.RelayOff}, nil
+}
+
+func refused(context.Context) (kasa.Measurement, error) {
+	return kasa.Measurement{}, &kasa.Error{Class: kasa.ClassRefused, Message: "connection refused"}
+}
+
+func hanging(ctx context.Context) (kasa.Measurement, error) {
+	<-ctx.Done()
+	return kasa.Measurement{}, &kasa.Error{Class: kasa.ClassTimeout, Message: "no answer in time", Err: ctx.Err()}
+}
+
+// journal numbers in memory; fail makes the disk full.
+type journal struct {
+	mu   sync.Mutex
+	all  []wattline.Reading
+	fail error
+}
+
+func (j *journal) Append(_ context.Context, r wattline.Reading) (wattline.Reading, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.fail != nil {
+		return wattline.Reading{}, j.fail
+	}
+	r.Stream, r.Seq = "stream-1", uint64(len(j.all)+1)
+	j.all = append(j.all, r)
+	return r, nil
+}
+
+func (j *journal) Last(device string) (wattline.Reading, bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, r := range slices.Backward(j.all) {
+		if r.Device == device {
+			return r, true
+		}
+	}
+	return wattline.Reading{}, false
+}
+
+func (j *journal) Page(_ context.Context, q wattline.ReplayQuery) (wattline.ReplayPage, error) {
+	return wattline.ReplayPage{Stream: q.Stream, First: 1, Last: 9}, nil
+}
+
+func (j *journal) Stored(context.Context, string, uint64) error { return nil }
+func (j *journal) Stream() string                               { return "stream-1" }
+func (j *journal) LastSeq() uint64                              { return uint64(len(j.all)) }
+
+// office is a collector under test with all that is around it.
+type office struct {
+	bus     *agenttest.Bus
+	plugs   *plugs
+	journal *journal
+}
+
+// run runs a collector of 5 s polls in a bubble of fake time.
+func run(t *testing.T, do func(*testing.T, office)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		o := office{bus: agenttest.New(t), plugs: newPlugs(), journal: &journal{}}
+		c := collector.New(collector.Options{
+			Bus: o.bus, Plugs: o.plugs, Journal: o.journal, Site: "hq", Log: slog.New(slog.DiscardHandler),
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- c.Run(ctx) }()
+		synctest.Wait()
+		do(t, o)
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func device(id string) wattline.Device {
+	return wattline.Device{ID: id, Kind: "workstation", Location: "hq/f1", Site: "hq", Address: id + ".lan"}
+}
+
+func (o office) add(id string, answer func(context.Context) (kasa.Measurement, error)) {
+	o.plugs.set(id+".lan", answer)
+	o.bus.DeliverDevice(device(id))
+}
+
+func (o office) states(id string) []wattline.State {
+	return agenttest.Published[wattline.State](o.bus, stateTopic(id))
+}
+
+func (o office) readings(id string) []wattline.Reading {
+	return agenttest.Published[wattline.Reading](o.bus, dataTopic(id))
+}
+
+func stateTopic(id string) wattline.Topic {
+	return wattline.Topic{Kind: wattline.TopicState, Site: "hq", Device: id}
+}
+
+func dataTopic(id string) wattline.Topic {
+	return wattline.Topic{Kind: wattline.TopicData, Site: "hq", Device: id}
+}
+
+func after(length time.Duration) {
+	time.Sleep(length)
+	synctest.Wait()
+}
+
+func TestReadingsAreOnDiskBeforeTheyArePublished(t *testing.T) {
+	run(t, func(t *testing.T, o office) {
+		o.add("desk-1", metered)
+		after(time.Minute)
+		got := o.readings("desk-1")
+		if len(got) < 12 || len(got) > 14 {
+			t.Fatalf("%d readings in a minute at 5 s", len(got))
+		}
+		for i, r := range got {
+			if r.Seq != uint64(i+1) || r.Stream != "stream-1" {
+				t.Errorf("reading %d has the number %d of %q", i, r.Seq, r.Stream)
+			}
+		}
+		o.journal.mu.Lock()
+		o.journal.fail = errors.New("disk full")
+		o.journal.mu.Unlock()
+		after(time.Minute)
+		if more := o.readings("desk-1"); len(more) != len(got) {
+			t.Errorf("%d readings were published that are not on disk", len(more)-len(got))
+		}
+	})
+}
+
+func TestAPlugWithoutAMeterGivesStateOnly(t *testing.T) {
+	run(t, func(t *testing.T, o office) {
+		o.add("lamp-1", unmetered)
+		after(3 * time.Minute)
+		if got := o.readings("lamp-1"); len(got) > 0 {
+			t.Errorf("readings of a plug without a meter: %+v", got)
+		}
+		states := o.states("lamp-1")
+		if len(states) < 3 || len(states) > 5 {
+			t.Fatalf("%d states in three minutes without a change", len(states))
+		}
+		if s := states[0]; s.Availability != wattline.AvailabilityUp || s.Relay != wattline.RelayOff || s.Can(wattline.CapabilityMeter) {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
+func TestAFailingPlugGoesStaleThenDownAndReturnsWithinOnePoll(t *testing.T) {
+	run(t, func(t *testing.T, o office) {
+		o.add("desk-1", metered)
+		after(20 * time.Second)
+		o.plugs.set("desk-1.lan", refused)
+		after(10 * time.Minute)
+		back := time.Now()
+		o.plugs.set("desk-1.lan", metered)
+		after(5 * time.Second)
+		var turns []string
+		for _, s := range o.states("desk-1") {
+			turn := string(s.Availability)
+			if s.Error != nil {
+				turn += " " + s.Error.Class
+			}
+			if len(turns) == 0 || turns[len(turns)-1] != turn {
+				turns = append(turns, turn)
+			}
+		}
+		want := []string{"up", "stale refused", "down refused", "up"}
+		if !slices.Equal(turns, want) {
+			t.Errorf("states were %v, want %v", turns, want)
+		}
+		reads := o.plugs.readsOf("desk-1.lan")
+		if last := reads[len(reads)-1]; last.Before(back) {
+			t.Error("the plug was not read within one poll of its return")
+		}
+		if n := len(reads); n > 4+10*12*5/4+5 {
+			t.Errorf("%d reads in ten minutes: a plug that fails is pressed", n)
+		}
+		readings := o.readings("desk-1")
+		if r := readings[len(readings)-1]; !r.Quality.Has(wattline.QualityAfterGap) || r.CoversS != 0 {
+			t.Errorf("the reading after the gap does not say so: %+v", r)
+		}
+	})
+}
+
+func TestASlowPlugDelaysNobody(t *testing.T) {
+	run(t, func(t *testing.T, o office) {
+		for i := range 40 {
+			o.add(fmt.Sprintf("hang-%d", i), hanging)
+		}
+		o.add("desk-1", metered)
+		after(time.Minute)
+		reads := o.plugs.readsOf("desk-1.lan")
+		for i := 2; i < len(reads); i++ {
+			if gap := reads[i].Sub(reads[i-1]); gap != 5*time.Second {
+				t.Errorf("%v between two polls", gap)
+			}
+		}
+		if len(reads) < 12 {
+			t.Errorf("%d reads in a minute", len(reads))
+		}
+	})
+}
+
+func TestPollsAreSpreadOverTheInterval(t *testing.T) {
+	run(t, func(t *testing.T, o office) {
+		const devices = 500
+		for i := range devices {
+			o.add(fmt.Sprintf("desk-%d", i), func(ctx context.Context) (kasa.Measurement, error) {
+				time.Sleep(20 * time.Millisecond)
+				return metered(ctx)
+			})
+		}
+		after(30 * time.Second)
+		buckets := map[int64]int{}
+		for i := range devices {
+			for _, at := range o.plugs.readsOf(fmt.Sprintf("desk-%d.lan", i)) {
+				buckets[at.UnixMilli()/100]++
+			}
+		}
+		for bucket, n := range buckets {
+			if n > 40 { // 10 would be even, and first contacts come at 20 on top
+				t.Errorf("%d polls within the tenth of a second %d", n, bucket)
+			}
+		}
+		if o.plugs.most > 20 {
+			t.Errorf("%d plugs were talked to at once", o.plugs.most)
+		}
+	})
+}
+
+func TestDevicesComeChangeAndGoWhileItRuns(t *testing.T) {
+	run(t, func(t *testing.T, o office) {
+		o.add("desk-1", metered)
+		after(7 * time.Second)
+		moved := device("desk-1")
+		moved.Address = "elsewhere.lan"
+		o.plugs.set("elsewhere.lan", metered)
+		o.bus.DeliverDevice(moved)
+		after(12 * time.Second)
+		before := len(o.plugs.readsOf("desk-1.lan"))
+		if len(o.plugs.readsOf("elsewhere.lan")) < 2 {
+			t.Error("the new address is not polled")
+		}
+		renamed := moved
+		renamed.Kind = "printer"
+		o.bus.DeliverDevice(renamed)
+		o.bus.Deliver(wattline.Topic{Kind: wattline.TopicDevice, Device: "desk-1"}, nil)
+		after(30 * time.Second)
+		gone := len(o.plugs.readsOf("elsewhere.lan"))
+		after(30 * time.Second)
+		if len(o.plugs.readsOf("elsewhere.lan")) != gone || len(o.plugs.readsOf("desk-1.lan")) != before {
+			t.Error("a device that is gone is polled")
+		}
+		if o.bus.IsRetained(stateTopic("desk-1")) || o.bus.IsRetained(dataTopic("desk-1")) {
+			t.Error("a device that is gone is still published")
+		}
+		elsewhere := device("desk-2")
+		elsewhere.Site = "annex"
+		o.bus.DeliverDevice(elsewhere)
+		o.bus.Deliver(wattline.Topic{Kind: wattline.TopicDevice, Device: "desk-3"}, json.RawMessage(`{"id":"desk-3"}`))
+		after(30 * time.Second)
+		if len(o.plugs.readsOf("desk-2.lan")) > 0 {
+			t.Error("a device of another site is polled")
+		}
+	})
+}
+
+func TestAnUnusableAddressIsSaidInTheState(t *testing.T) {
+	run(t, func(t *testing.T, o office) {
+		bad := device("desk-1")
+		bad.Address = "192.0.2.999"
+		o.bus.DeliverDevice(bad)
+		after(time.Minute)
+		states := o.states("desk-1")
+		if len(states) != 1 || states[0].Availability != wattline.AvailabilityDown || states[0].Error.Class != "address" {
+			t.Errorf("%+v", states)
+		}
+	})
+}
+
+func TestAFreshAnswerIsAskedOfThePlug(t *testing.T) {
+	run(t, func(t *testing.T, o office) {
+		o.add("desk-1", metered)
+		o.add("desk-2", refused)
+		after(time.Second)
+		ask := func(body any) (any, error) {
+			return o.bus.Request(t.Context(), wattline.Topic{
+				Kind: wattline.TopicQuery, Component: "collector", Instance: "agent-1", Verb: wattline.VerbRead,
+			}, body)
+		}
+		before := len(o.plugs.readsOf("desk-1.lan"))
+		answer, err := ask(wattline.GetQuery{Device: "desk-1"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		fresh, ok := answer.(wattline.FreshState)
+		if !ok || fresh.Reading == nil || fresh.Reading.Seq == 0 || fresh.State.Availability != wattline.AvailabilityUp {
+			t.Errorf("%+v", answer)
+		}
+		if len(o.plugs.readsOf("desk-1.lan")) != before+1 {
+			t.Error("the plug was not asked")
+		}
+		for body, code := range map[any]wattline.Code{
+			wattline.GetQuery{Device: "desk-2"}: wattline.CodeDeviceUnreachable,
+			wattline.GetQuery{Device: "desk-9"}: wattline.CodeNotFound,
+			struct{}{}:                          wattline.CodeInvalid,
+		} {
+			if _, err := ask(body); wattline.AsError(err).Code != code {
+				t.Errorf("%+v: %v", body, err)
+			}
+		}
+	})
+}
+
+func TestReplayIsCheckedAndServed(t *testing.T) {
+	run(t, func(t *testing.T, o office) {
+		topic := wattline.Topic{Kind: wattline.TopicQuery, Component: "collector", Instance: "agent-1", Verb: wattline.VerbReplay}
+		if page, err := o.bus.Request(t.Context(), topic, wattline.ReplayQuery{Stream: "stream-1", From: 1}); err != nil || page.(wattline.ReplayPage).Last != 9 {
+			t.Errorf("%+v %v", page, err)
+		}
+		for _, bad := range []string{`{}`, `{"stream":"s","from":0}`, `{"stream":"a/b","from":1}`, `{"stream":"s","from":1,"limit":9999}`, `{"stream":"s","from":-1}`} {
+			if _, err := o.bus.Request(t.Context(), topic, json.RawMessage(bad)); wattline.AsError(err).Code != wattline.CodeInvalid {
+				t.Errorf("%s: %v", bad, err)
+			}
+		}
+		topic.Verb = "reboot"
+		if _, err := o.bus.Request(t.Context(), topic, struct{}{}); wattline.AsError(err).Code != wattline.CodeNotFound {
+			t.Error(err)
+		}
+	})
+}
