@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/agents/collector"
+	"github.com/wattline/wattline/agents/controller"
+	"github.com/wattline/wattline/agents/kasa"
+	"github.com/wattline/wattline/api"
+	"github.com/wattline/wattline/components"
+	"github.com/wattline/wattline/components/history"
+	"github.com/wattline/wattline/components/registry"
+	"github.com/wattline/wattline/hooks/persist"
+	"github.com/wattline/wattline/internal/journal"
+)
+
+func (p *process) startRole(ctx context.Context, role string) error {
+	switch role {
+	case wattline.RoleHook:
+		return p.startHook(ctx)
+	case wattline.RoleHistory:
+		return p.startHistory()
+	case wattline.RoleRegistry:
+		return p.startRegistry(ctx)
+	case wattline.RoleController:
+		return p.startController()
+	case wattline.RoleCollector:
+		return p.startCollector(ctx)
+	case wattline.RoleGateway:
+		return p.startGateway()
+	}
+	return fmt.Errorf("unknown role %q", role)
+}
+
+// startHook runs the persisting hook, which is named after its store.
+func (p *process) startHook(ctx context.Context) error {
+	hook, err := persist.New(ctx, persist.Options{
+		Name: p.Config.Store, Bus: p.bus, Store: p.store, Dir: p.path("hooks"), Log: p.log, Metrics: p.metrics,
+	})
+	if err != nil {
+		return err
+	}
+	p.stack.Go("hook", hook.Run)
+	p.bus.Announce(wattline.RoleHook)
+	return nil
+}
+
+func (p *process) startHistory() error {
+	component := history.New(history.Options{Store: p.store, Log: p.log})
+	p.stack.Go("history", func(ctx context.Context) error { return components.Serve(ctx, p.bus, component) })
+	return nil
+}
+
+func (p *process) startRegistry(ctx context.Context) error {
+	opened, err := registry.Open(ctx, registry.Options{
+		Bus: p.bus, Path: p.path("registry.sqlite"), Devices: p.Config.Registered(), Log: p.log,
+	})
+	if err != nil {
+		return err
+	}
+	p.registry = opened
+	p.stack.Defer("registry file", opened.Close)
+	p.stack.Go("registry", opened.Run)
+	return nil
+}
+
+// plugs is the one client of the process: poller and commands share its queues.
+func (p *process) plugClient() *kasa.Client {
+	if p.plugs == nil {
+		p.plugs = kasa.NewClient(kasa.Options{Log: p.log})
+		p.stack.Defer("plugs", p.plugs.Close)
+	}
+	return p.plugs
+}
+
+func (p *process) startController() error {
+	agent := controller.New(controller.Options{
+		Bus: p.bus, Plugs: p.plugClient(), Site: p.Config.Site, Log: p.log, Metrics: p.metrics,
+	})
+	p.stack.Go("controller", agent.Run)
+	return nil
+}
+
+func (p *process) startCollector(ctx context.Context) error {
+	opened, err := journal.Open(ctx, journal.Options{
+		Path: p.path("journal.sqlite"), MaxBytes: p.Config.Journal.MaxMegabytes << 20, MaxAge: p.Config.Journal.MaxAge,
+		WaitFor: p.Config.Journal.WaitFor, Log: p.log, Metrics: p.metrics,
+	})
+	if err != nil {
+		return err
+	}
+	p.stack.Defer("journal", opened.Close)
+	agent := collector.New(collector.Options{
+		Bus: p.bus, Plugs: p.plugClient(), Journal: opened, Site: p.Config.Site, Poll: p.Config.Poll,
+		Log: p.log, Metrics: p.metrics,
+	})
+	p.stack.Go("collector", agent.Run)
+	return nil
+}
+
+func (p *process) startGateway() error {
+	gateway, err := api.New(api.Options{
+		Bus: p.bus, Listen: p.Config.Listen, Timezone: p.Config.Location(), Version: version,
+		Log: p.log, Metrics: p.metrics, ReadyChecks: p.checks,
+	})
+	if err != nil {
+		return err
+	}
+	if err := gateway.Listen(); err != nil {
+		return err
+	}
+	p.gateway = gateway
+	p.stack.Go("gateway", gateway.Run)
+	p.bus.Announce(wattline.RoleGateway)
+	return nil
+}
