@@ -1,0 +1,207 @@
+// Package bustest is the conformance suite of the bus: what it promises, over
+// any broker that is to carry it. Every kind of broker runs the same suite.
+package bustest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/internal/bus"
+	"github.com/wattline/wattline/internal/testserver"
+)
+
+// Harness is a broker under test.
+type Harness struct {
+	// URLs are given to every bus as they are.
+	URLs []string
+	// Kill ends the broker as a crash would: clients lose their connections.
+	Kill func()
+	// Restart brings it back after Kill, on the same addresses. It returns when
+	// clients can connect.
+	Restart func()
+	// Forgets says that what was retained is lost by Kill.
+	Forgets bool
+}
+
+// patience bounds what is only waited for; nothing measures itself against it.
+const patience = 20 * time.Second
+
+// Run puts a broker through the suite. open starts a fresh one and ends it with
+// the test that it is given.
+func Run(t *testing.T, open func(t *testing.T) Harness) {
+	t.Run("messages", func(t *testing.T) { runMessages(t, open(t)) })
+	t.Run("presence", func(t *testing.T) { runPresence(t, open(t)) })
+	t.Run("requests", func(t *testing.T) { runRequests(t, open(t)) })
+	t.Run("a broker that is killed and restarted", func(t *testing.T) {
+		t.Run("in the middle of an ask: it is answered within the deadline", func(t *testing.T) {
+			askThroughRestart(t, open(t))
+		})
+		t.Run("gets all that is retained from its owners", func(t *testing.T) {
+			retainedThroughRestart(t, open(t))
+		})
+	})
+}
+
+// Node is a bus that runs.
+type Node struct {
+	*bus.Bus
+	// Stop ends Run in good order and waits for it.
+	Stop func()
+}
+
+// Start runs a bus on a broker until the end of the test, and waits until it is
+// connected. The root keeps the tests of one broker apart.
+func Start(t testing.TB, urls []string, root, instance string) Node {
+	t.Helper()
+	return StartWith(t, root, bus.Options{Brokers: urls, Instance: instance})
+}
+
+// StartWith is Start with other options; it fills in Topics and Log.
+func StartWith(t testing.TB, root string, options bus.Options) Node {
+	t.Helper()
+	topics, err := wattline.NewTopics(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	options.Topics = topics
+	if options.Log == nil {
+		options.Log = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
+	}
+	b, err := bus.New(options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- b.Run(ctx) }()
+	stop := func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+		ended <- nil // for whoever stops it again
+	}
+	t.Cleanup(stop)
+	WaitConnected(t, b)
+	return Node{Bus: b, Stop: stop}
+}
+
+// WaitConnected fails the test if a bus does not connect.
+func WaitConnected(t testing.TB, b *bus.Bus) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := b.WaitConnected(ctx); err != nil {
+		t.Fatalf("%s is not connected: %v", b.Instance(), err)
+	}
+}
+
+// waitLive waits until one bus knows another to be alive in a role.
+func waitLive(t testing.TB, b *bus.Bus, role string) {
+	t.Helper()
+	testserver.Eventually(t, patience, func() error {
+		if _, ok := b.Pick(role, ""); !ok {
+			return fmt.Errorf("%s knows no %s", b.Instance(), role)
+		}
+		return nil
+	})
+}
+
+func waitDead(t testing.TB, b *bus.Bus, role string) {
+	t.Helper()
+	testserver.Eventually(t, patience, func() error {
+		if other, ok := b.Pick(role, ""); ok {
+			return fmt.Errorf("%s is still taken to be alive", other)
+		}
+		return nil
+	})
+}
+
+// received is a subscription's messages as a test reads them.
+type received chan bus.Message
+
+// subscribe collects messages; the queue takes all that a test sends.
+func subscribe(t testing.TB, b *bus.Bus, filter wattline.Topic) received {
+	t.Helper()
+	const plenty = 20_000
+	messages := make(received, plenty)
+	cancel, err := b.Subscribe(bus.SubscribeOptions{Filter: filter, Queue: plenty, Name: t.Name()},
+		func(_ context.Context, message bus.Message) { messages <- message })
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cancel)
+	return messages
+}
+
+func (r received) next(t testing.TB) bus.Message {
+	t.Helper()
+	select {
+	case message := <-r:
+		return message
+	case <-time.After(patience):
+		t.Fatal("no message came")
+		return bus.Message{}
+	}
+}
+
+// until reads messages up to one with this payload.
+func (r received) until(t testing.TB, payload string) {
+	t.Helper()
+	deadline := time.After(patience)
+	var last bus.Message
+	for {
+		select {
+		case last = <-r:
+			if string(last.Payload) == payload {
+				return
+			}
+		case <-deadline:
+			t.Fatalf("no message %s came; the last was %+v", payload, last)
+		}
+	}
+}
+
+func publish(t testing.TB, b *bus.Bus, topic wattline.Topic, payload any) {
+	t.Helper()
+	// A burst may fill the queue to the broker: that is said, and tried again.
+	testserver.Eventually(t, patience, func() error {
+		err := b.Publish(t.Context(), topic, payload)
+		if err != nil && !hasCode(err, wattline.CodeBusy) {
+			t.Fatal(err)
+		}
+		return err
+	})
+}
+
+func retain(t testing.TB, b *bus.Bus, topic wattline.Topic, payload any) {
+	t.Helper()
+	if err := b.Retain(t.Context(), topic, payload); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func hasCode(err error, code wattline.Code) bool {
+	var known *wattline.Error
+	return errors.As(err, &known) && known.Code == code
+}
+
+func wantCode(t testing.TB, err error, code wattline.Code) {
+	t.Helper()
+	if !hasCode(err, code) {
+		t.Errorf("the error is %v, want one of the code %s", err, code)
+	}
+}
+
+func event(name string) wattline.Topic {
+	return wattline.Topic{Kind: wattline.TopicEvent, Event: name}
+}
+
+func data(site, device string) wattline.Topic {
+	return wattline.Topic{Kind: wattline.TopicData, Site: site, Device: device}
+}

@@ -1,0 +1,104 @@
+package bustest
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/internal/bus"
+	"github.com/wattline/wattline/internal/testserver"
+)
+
+func askThroughRestart(t *testing.T, h Harness) {
+	asker, responder := pair(t, h, "restart")
+	taken := make(chan struct{}, 1)
+	restarted := make(chan struct{})
+	respond(t, responder, func(ctx context.Context, _ bus.Request) (any, error) {
+		select {
+		case taken <- struct{}{}:
+		default:
+		}
+		select {
+		case <-restarted:
+			return "done", nil
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	})
+	type outcome struct {
+		body []byte
+		err  error
+	}
+	outcomes := make(chan outcome, 2)
+	ask := func() {
+		body, err := asker.Ask(t.Context(), bus.Ask{Topic: query("slow"), Timeout: patience})
+		outcomes <- outcome{body, err}
+	}
+	go ask() // is taken up before the broker is killed
+	<-taken
+	h.Kill()
+	waitDisconnected(t, asker.Bus)
+	_, err := asker.Ask(t.Context(), bus.Ask{Topic: query("slow")})
+	wantCode(t, err, wattline.CodeBrokerDown)
+	h.Restart()
+	close(restarted)
+	WaitConnected(t, asker.Bus)
+	go ask() // is sent as soon as there is a connection, the responder's or not
+	for range 2 {
+		if got := <-outcomes; got.err != nil || string(got.body) != `"done"` {
+			t.Errorf("the reply is %s, %v", got.body, got.err)
+		}
+	}
+}
+
+// waitDisconnected waits until a bus has noticed, or has moved to another broker.
+func waitDisconnected(t *testing.T, b *bus.Bus) {
+	t.Helper()
+	testserver.Eventually(t, patience, func() error {
+		if b.Connected() {
+			return fmt.Errorf("%s is still connected", b.Instance())
+		}
+		return nil
+	})
+}
+
+func retainedThroughRestart(t *testing.T, h Harness) {
+	owner := Start(t, h.URLs, "again", "again-owner")
+	const count = 200
+	for i := range count {
+		retain(t, owner.Bus, data("hq", "d"+strconv.Itoa(i)), "before")
+	}
+	gone := wattline.Topic{Kind: wattline.TopicDevice, Device: "gone"}
+	retain(t, owner.Bus, gone, "before")
+	subscribe(t, owner.Bus, gone).until(t, `"before"`)
+
+	h.Kill()
+	retain(t, owner.Bus, data("hq", "d0"), "while it was away")
+	retain(t, owner.Bus, gone, nil)
+	wantCode(t, publishDown(t, owner), wattline.CodeBrokerDown)
+	h.Restart()
+
+	WaitConnected(t, owner.Bus)
+	waitRetained(t, owner, count) // the deletion has been confirmed
+	reader := Start(t, h.URLs, "again", "again-reader")
+	messages := subscribe(t, reader.Bus, data("", ""))
+	wantAll(t, messages, count)
+	subscribe(t, reader.Bus, data("hq", "d0")).until(t, `"while it was away"`)
+	devices := subscribe(t, reader.Bus, wattline.Topic{Kind: wattline.TopicDevice})
+	retain(t, owner.Bus, wattline.Topic{Kind: wattline.TopicDevice, Device: "end"}, "end")
+	if message := devices.next(t); message.Topic.Device != "end" {
+		t.Errorf("what was deleted meanwhile is back: %+v", message)
+	}
+}
+
+// publishDown publishes until the loss of the connection is noticed.
+func publishDown(t *testing.T, node Node) error {
+	t.Helper()
+	waitDisconnected(t, node.Bus)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	return node.Publish(ctx, event("x"), 1)
+}

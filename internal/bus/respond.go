@@ -1,0 +1,345 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/wattline/wattline"
+)
+
+// ErrNotMine is returned by a handler that leaves a request to another instance:
+// nothing is answered, and a repeat will be handed to it anew.
+var ErrNotMine = errors.New("the request is for another instance")
+
+// Request is what a responder gets: the topic tells which query or command, the
+// envelope's Body is for the handler to decode.
+type Request struct {
+	Topic    wattline.Topic
+	Envelope wattline.Envelope
+}
+
+// Handler answers a request: with a body that goes out as JSON, or with an error,
+// whose code and message go out if it is a *wattline.Error; any other is logged
+// and goes out as internal. Several calls run at once. The context ends with the
+// request's deadline.
+type Handler func(ctx context.Context, request Request) (body any, err error)
+
+// RespondOptions says what to answer. The levels of Filter that are empty match
+// anything.
+type RespondOptions struct {
+	// Filter is of the kind query or command.
+	Filter wattline.Topic
+	// Workers is how many requests are handled at once (8).
+	Workers int
+	// Queue bounds how many more wait (256); beyond it the answer is busy.
+	Queue int
+}
+
+const (
+	defaultWorkers      = 8
+	defaultRequestQueue = 256
+	refusalQueue        = 256
+)
+
+// responder answers the requests of one filter.
+type responder struct {
+	bus     *Bus
+	handle  Handler
+	accept  *queue[Message]
+	refuse  *queue[Message] // to be answered with busy
+	memory  *requestMemory
+	handler string
+
+	mu     sync.Mutex
+	closed bool // guards against accepting what nobody will serve
+}
+
+// responders are all of a bus's.
+type responders struct {
+	mu  sync.Mutex
+	all []*responder
+}
+
+func (r *responders) add(added *responder) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.all = append(r.all, added)
+}
+
+func (r *responders) remove(gone *responder) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.all = slices.DeleteFunc(r.all, func(other *responder) bool { return other == gone })
+}
+
+func (r *responders) sweep(now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, responder := range r.all {
+		responder.memory.sweep(now)
+	}
+}
+
+func (r *responders) remembered() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	total := 0
+	for _, responder := range r.all {
+		total += responder.memory.len()
+	}
+	return total
+}
+
+// Respond answers the queries or commands that pass a filter, by the rules in
+// the package's documentation: once each, within the deadline, never more than
+// Workers at a time. A panic in the handler is answered with internal. As with
+// Subscribe, it is in force on return if there is a connection. After cancel no
+// request is taken up. It panics on a filter that cannot be.
+func (b *Bus) Respond(o RespondOptions, handle Handler) (cancel func(), err error) {
+	if kind := o.Filter.Kind; kind != wattline.TopicQuery && kind != wattline.TopicCommand {
+		return nil, wattline.Invalid(wattline.FieldError{Field: "filter", Reason: "must be of queries or commands"})
+	}
+	fill(&o.Workers, defaultWorkers)
+	fill(&o.Queue, defaultRequestQueue)
+	r := &responder{
+		bus:     b,
+		handle:  handle,
+		accept:  newQueue[Message](o.Queue),
+		refuse:  newQueue[Message](refusalQueue),
+		memory:  newRequestMemory(b.options.MaxRemembered, o.Filter.Kind == wattline.TopicQuery),
+		handler: b.options.Topics.Filter(o.Filter),
+	}
+	done := make(chan struct{})
+	workers := []func(context.Context){func(ctx context.Context) {
+		r.work(ctx, done, r.refuse, func(_ context.Context, message Message) { r.decline(message) })
+	}}
+	for range o.Workers {
+		workers = append(workers, func(ctx context.Context) {
+			r.work(ctx, done, r.accept, func(ctx context.Context, message Message) {
+				defer b.busy.end()
+				r.serve(ctx, message)
+			})
+		})
+	}
+	b.responders.add(r)
+	stop, err := b.subscribe(&subscription{filter: o.Filter, deliver: r.deliver}, done, workers...)
+	if err != nil {
+		b.responders.remove(r)
+		return nil, err
+	}
+	return func() {
+		stop()
+		r.close()
+		b.responders.remove(r)
+	}, nil
+}
+
+// close drops what was accepted and not taken up.
+func (r *responder) close() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.closed = true
+	for {
+		select {
+		case message := <-r.accept.items:
+			r.accept.taken(message)
+			r.bus.busy.end()
+		default:
+			return
+		}
+	}
+}
+
+// deliver is called by the MQTT client: it sorts, and never blocks.
+func (r *responder) deliver(message Message) {
+	if message.Retained { // somebody retained a request: it would fire on every connection
+		r.bus.dropped("request retained", "handler", r.handler)
+		return
+	}
+	if !r.take(message) && !r.refuse.push(message) {
+		r.bus.dropped("requests full", "handler", r.handler)
+	}
+}
+
+// take accepts a request, unless the queue is full or the end has begun.
+func (r *responder) take(message Message) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed || r.bus.stopping() {
+		return false
+	}
+	r.bus.busy.begin()
+	if !r.accept.push(message) {
+		r.bus.busy.end()
+		return false
+	}
+	return true
+}
+
+func (r *responder) work(ctx context.Context, done chan struct{}, from *queue[Message], do func(context.Context, Message)) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-done:
+			return
+		case message := <-from.items:
+			from.taken(message)
+			do(ctx, message)
+		}
+	}
+}
+
+// read decodes a request. What cannot be acted upon is dealt with here.
+func (r *responder) read(message Message, now time.Time) (request Request, ok bool) {
+	envelope, err := decodeEnvelope(r.bus.options.Topics, message.Payload, now)
+	if err != nil {
+		to, known := returnAddress(r.bus.options.Topics, message.Payload)
+		if !known {
+			r.bus.dropped("request undecodable", "handler", r.handler, "err", err)
+			return request, false
+		}
+		r.count("invalid")
+		r.reply(to, r.encode(to, nil, err))
+		return request, false
+	}
+	if envelope.Expired(now) {
+		r.count("expired")
+		r.bus.log.Debug("a request came too late", "id", envelope.ID, "handler", r.handler,
+			"late", now.Sub(envelope.Deadline.Time))
+		return request, false
+	}
+	return Request{Topic: message.Topic, Envelope: envelope}, true
+}
+
+// key is what makes two requests the same one: who asks, which id, what topic.
+func (r Request) key() string {
+	return r.Envelope.ReplyTo + " " + r.Topic.Site + " " + r.Topic.Device + " " +
+		r.Topic.Component + " " + r.Topic.Instance + " " + r.Topic.Verb
+}
+
+// returnTo is the reply topic, which decoding has checked.
+func (r Request) returnTo(topics wattline.Topics) wattline.Topic {
+	to, err := topics.Parse(r.Envelope.ReplyTo)
+	if err != nil {
+		return wattline.Topic{}
+	}
+	return to
+}
+
+// serve acts on a request once.
+func (r *responder) serve(ctx context.Context, message Message) {
+	now := time.Now()
+	request, ok := r.read(message, now)
+	if !ok {
+		return
+	}
+	to := request.returnTo(r.bus.options.Topics)
+	what, stored := r.memory.begin(request.key(), request.Envelope.Deadline.Time, now)
+	switch what {
+	case answered:
+		r.count("repeat")
+		r.reply(to, stored)
+	case underWay:
+		r.count("repeat")
+	case noRoom:
+		r.count("busy")
+		r.reply(to, r.encode(to, nil, errBusy()))
+	case actOnIt:
+		r.act(ctx, request, to)
+	}
+}
+
+func (r *responder) act(ctx context.Context, request Request, to wattline.Topic) {
+	ctx, cancel := context.WithDeadline(ctx, request.Envelope.Deadline.Time)
+	defer cancel()
+	var body any
+	var err error
+	if r.bus.guard(r.handler, func() { body, err = r.handle(ctx, request) }) {
+		err = wattline.Errorf(wattline.CodeInternal, "internal error")
+	}
+	if errors.Is(err, ErrNotMine) {
+		r.memory.forget(request.key())
+		return
+	}
+	reply := r.encode(to, body, err)
+	r.memory.finish(request.key(), reply)
+	r.count("done")
+	r.reply(to, reply)
+}
+
+// decline answers with busy what there is no room for, unless it is a repeat.
+func (r *responder) decline(message Message) {
+	request, ok := r.read(message, time.Now())
+	if !ok {
+		return
+	}
+	to := request.returnTo(r.bus.options.Topics)
+	switch what, stored := r.memory.known(request.key()); what {
+	case answered:
+		r.count("repeat")
+		r.reply(to, stored)
+	case underWay:
+		r.count("repeat")
+	case actOnIt, noRoom:
+		r.count("busy")
+		r.reply(to, r.encode(to, nil, errBusy()))
+	}
+}
+
+func errBusy() error {
+	return wattline.Errorf(wattline.CodeBusy, "too many requests wait already")
+}
+
+func (r *responder) count(outcome string) { r.bus.metrics.requests.With(outcome).Inc() }
+
+// encode makes the reply, in which details of internal errors have no place.
+func (r *responder) encode(to wattline.Topic, body any, err error) []byte {
+	reply := wattline.Reply{
+		V:        wattline.EnvelopeVersion,
+		ID:       to.ID,
+		Instance: r.bus.options.Instance,
+		Error:    r.shown(to, err),
+	}
+	if reply.Error == nil {
+		var fault error
+		if reply.Body, fault = r.bus.encode(body); fault != nil {
+			reply.Error, reply.Body = r.shown(to, internal(fault)), nil
+		}
+	}
+	data, fault := r.bus.encode(reply)
+	if fault == nil {
+		return data
+	}
+	reply.Error, reply.Body = r.shown(to, internal(fault)), nil
+	data, _ = r.bus.encode(reply) // an error of ours always encodes
+	return data
+}
+
+// internal makes an internal fault of one that is not the asker's, such as a
+// reply that is too large.
+func internal(fault error) error { return errors.New(fault.Error()) }
+
+// shown is an error as it goes out; what it hides is logged.
+func (r *responder) shown(to wattline.Topic, err error) *wattline.Error {
+	shown := wattline.AsError(err)
+	if shown != nil && shown.Code == wattline.CodeInternal {
+		r.bus.log.Error("a request failed", "handler", r.handler, "id", to.ID, "err", err)
+		shown = wattline.Errorf(wattline.CodeInternal, "internal error")
+	}
+	return shown
+}
+
+// reply sends a reply, if there is a connection: else the asker's repeat fetches it.
+func (r *responder) reply(to wattline.Topic, payload []byte) {
+	topic, err := r.bus.options.Topics.Build(to)
+	if err != nil {
+		return // decoding has checked it
+	}
+	if err := r.bus.transmit(outgoing{topic: topic, payload: payload, delivery: deliveryOf(wattline.TopicReply)}); err != nil {
+		r.bus.dropped("reply unsent", "id", to.ID, "err", err)
+	}
+}
