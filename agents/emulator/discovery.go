@@ -13,12 +13,12 @@ import (
 const maxDatagram = 2 << 10
 
 // serveDatagrams answers requests over UDP: no header, the same JSON.
-func (p *Plug) serveDatagrams(ctx context.Context, conn *net.UDPConn) {
+func (p *Plug) serveDatagrams(ctx context.Context, conn net.PacketConn) {
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
 	buffer := make([]byte, maxDatagram)
 	for ctx.Err() == nil {
-		n, from, err := conn.ReadFromUDP(buffer)
+		n, from, err := conn.ReadFrom(buffer)
 		if err != nil {
 			p.wait(ctx, recheck) // an ICMP answer to an earlier reply
 			continue
@@ -28,7 +28,7 @@ func (p *Plug) serveDatagrams(ctx context.Context, conn *net.UDPConn) {
 }
 
 // answerDatagram sends from conn, so that the reply comes from the plug's port.
-func (p *Plug) answerDatagram(ctx context.Context, conn *net.UDPConn, datagram []byte, from *net.UDPAddr) {
+func (p *Plug) answerDatagram(ctx context.Context, conn net.PacketConn, datagram []byte, from net.Addr) {
 	if !p.Reachable() {
 		return
 	}
@@ -49,7 +49,7 @@ func (p *Plug) answerDatagram(ctx context.Context, conn *net.UDPConn, datagram [
 			return
 		}
 	}
-	if _, err := conn.WriteToUDP(reply, from); err != nil {
+	if _, err := conn.WriteTo(reply, from); err != nil {
 		return
 	}
 	p.mu.Lock()

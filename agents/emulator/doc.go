@@ -28,5 +28,5 @@
 // # Cost
 //
 // A plug is one goroutine, one listening socket (a second one with discovery) and
-// some 2 KB. All methods of Plug and Office may be called concurrently.
+// some 15 KB. All methods of Plug and Office may be called concurrently.
 package emulator

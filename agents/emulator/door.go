@@ -2,8 +2,10 @@ package emulator
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"time"
 )
 
@@ -42,7 +44,11 @@ func (d *door) listen(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.listener = listener.(*net.TCPListener)
+	tcp, ok := listener.(*net.TCPListener)
+	if !ok {
+		return errors.Join(fmt.Errorf("%s is no TCP address", d.address), listener.Close())
+	}
+	d.listener = tcp
 	return nil
 }
 
@@ -82,10 +88,13 @@ func (d *door) open(ctx context.Context) error {
 }
 
 func (d *door) refuse() error {
-	address := d.listener.Addr().(*net.TCPAddr)
+	address, err := netip.ParseAddrPort(d.address)
+	if err != nil {
+		return fmt.Errorf("close the port: %w", err)
+	}
 	_ = d.listener.Close()
 	d.listener, d.state = nil, refusing
-	release, err := holdPort(address)
+	release, err := holdPort(net.TCPAddrFromAddrPort(address))
 	if err != nil {
 		return fmt.Errorf("hold the closed port: %w", err)
 	}

@@ -66,9 +66,10 @@ const (
 func ParseFault(text string) (Fault, error) {
 	parts := strings.Split(text, ":")
 	f := Fault{Kind: FaultKind(parts[0])}
-	if parts[0] == "none" {
+	switch parts[0] {
+	case "none":
 		f.Kind = NoFault
-	} else if parts[0] == "" {
+	case "":
 		return Fault{}, errors.New("fault is empty; say none to clear one")
 	}
 	for _, option := range parts[1:] {
@@ -184,7 +185,7 @@ func ParseFaults(text string) ([]PlugFault, error) {
 		return nil, nil
 	}
 	var list []PlugFault
-	for _, item := range strings.Split(text, ",") {
+	for item := range strings.SplitSeq(text, ",") {
 		id, fault, ok := strings.Cut(strings.TrimSpace(item), "=")
 		if !ok || id == "" {
 			return nil, fmt.Errorf("fault %.80q must be plug=fault, as in desk-3=hang", item)

@@ -9,8 +9,9 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/wattline/wattline"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/wattline/wattline"
 )
 
 // MaxPlugs bounds an office.

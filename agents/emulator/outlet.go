@@ -10,7 +10,7 @@ import (
 // outlet remembers.
 const maxChanges = 1024
 
-// ErrSpan: the energy of that span is not known: it reaches into the future, or
+// ErrSpan means that the energy of a span is not known: it reaches into the future, or
 // before the outlet's memory.
 var ErrSpan = errors.New("span is not remembered")
 
@@ -62,11 +62,11 @@ type countdown struct {
 }
 
 // due is when the rule fires; ok is false for one that is not enabled.
-func (c *countdown) due() (at int64, ok bool) {
-	if c == nil || c.Enable == 0 {
+func (r *countdown) due() (at int64, ok bool) {
+	if r == nil || r.Enable == 0 {
 		return 0, false
 	}
-	return c.StartMS + c.Delay*second, true
+	return r.StartMS + r.Delay*second, true
 }
 
 // integrate adds the energy over [from, to), day by day of the plug's calendar.

@@ -41,11 +41,13 @@ type Plug struct {
 	faultEnds int64         // 0: until cleared
 	rng       *rand.Rand    // of faults
 	changed   chan struct{} // closed when fault or reach change
+	asked     []byte        // the latest request and what it says
+	request   request
 	stats     Stats
 	readings  []Reading
 	door      *door // of the goroutine in Run, once it runs
 	listener  *net.TCPListener
-	datagrams *net.UDPConn
+	datagrams net.PacketConn
 	client    net.Conn // being served
 	bound     string
 	scratch   scratch

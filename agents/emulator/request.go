@@ -95,7 +95,8 @@ func eachMember(object []byte, visit func(string, json.RawMessage) error) error 
 		if decoder.Decode(&value) != nil {
 			return errRequest
 		}
-		if err := visit(name.(string), value); err != nil {
+		key, _ := name.(string) // as every member's name is
+		if err := visit(key, value); err != nil {
 			return err
 		}
 	}

@@ -29,7 +29,7 @@ func (p *Plug) Listen(ctx context.Context) error {
 // freePortTries: a port that is free for TCP may be taken for UDP.
 const freePortTries = 8
 
-func (p *Plug) bind(ctx context.Context) (*door, *net.UDPConn, error) {
+func (p *Plug) bind(ctx context.Context) (*door, net.PacketConn, error) {
 	var last error
 	for range freePortTries {
 		door, err := openDoor(ctx, p.spec.Address)
@@ -42,7 +42,7 @@ func (p *Plug) bind(ctx context.Context) (*door, *net.UDPConn, error) {
 		var config net.ListenConfig
 		datagrams, err := config.ListenPacket(ctx, "udp", door.address)
 		if err == nil {
-			return door, datagrams.(*net.UDPConn), nil
+			return door, datagrams, nil
 		}
 		door.close()
 		last = err
@@ -165,7 +165,7 @@ func (p *Plug) accept(ctx context.Context) net.Conn {
 		return conn
 	}
 	var timeout net.Error
-	if ctx.Err() == nil && !(errors.As(err, &timeout) && timeout.Timeout()) {
+	if ctx.Err() == nil && (!errors.As(err, &timeout) || !timeout.Timeout()) {
 		p.log.Warn("emulated plug cannot accept", "err", err) // out of descriptors, most likely
 		p.wait(ctx, time.Second)
 	}

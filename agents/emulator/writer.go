@@ -46,8 +46,24 @@ func (w *writer) text(name, value string) {
 }
 
 func (w *writer) quote(value string) {
+	if isPlain(value) {
+		w.b = append(w.b, '"')
+		w.b = append(w.b, value...)
+		w.b = append(w.b, '"')
+		return
+	}
 	quoted, _ := json.Marshal(value) // a string always marshals
 	w.b = append(w.b, quoted...)
+}
+
+// isPlain: nothing in the text needs escaping.
+func isPlain(value string) bool {
+	for i := range len(value) {
+		if c := value[i]; c < ' ' || c > '~' || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
+			return false
+		}
+	}
+	return true
 }
 
 // raw writes a value that is JSON already.
