@@ -1,0 +1,237 @@
+package api_test
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/api"
+	"github.com/wattline/wattline/internal/bus"
+)
+
+// pages are for people and not described.
+var pages = []string{
+	"GET /", "GET /docs", "GET /docs/LICENSE.txt", "GET /docs/rapidoc-min.js", "GET /docs/rapidoc-min.js.LICENSE.txt",
+}
+
+func TestRoutesAndDescriptionNameTheSame(t *testing.T) {
+	o := open(t)
+	parameter := regexp.MustCompile(`:(\w+)`)
+	var routes, heads, described []string
+	for _, route := range o.Routes() {
+		route = parameter.ReplaceAllString(route, "{$1}")
+		if rest, isHead := strings.CutPrefix(route, "HEAD "); isHead {
+			heads = append(heads, "GET "+rest)
+		} else if !slices.Contains(pages, route) {
+			routes = append(routes, route)
+		}
+	}
+	for _, operation := range o.validator.Operations() {
+		described = append(described, operation.Method+" "+operation.Path)
+	}
+	slices.Sort(routes)
+	slices.Sort(described)
+	if diff := cmp.Diff(described, routes); diff != "" {
+		t.Error("described (-) and served (+):", diff)
+	}
+	for _, route := range append(routes, pages...) {
+		if strings.HasPrefix(route, "GET ") && !slices.Contains(heads, route) {
+			t.Errorf("%s takes no HEAD", route)
+		}
+	}
+}
+
+// one is a request that every operation takes.
+var one = map[string]struct{ method, target, body string }{
+	"listDevices":    {"GET", "/api/v1/devices", ""},
+	"getDevice":      {"GET", "/api/v1/devices/desk-1", ""},
+	"getState":       {"GET", "/api/v1/devices/desk-1/state?refresh=true", ""},
+	"putRelay":       {"PUT", "/api/v1/devices/desk-1/relay", `{"state":"on"}`},
+	"putLED":         {"PUT", "/api/v1/devices/desk-1/led", `{"state":"on"}`},
+	"postCommands":   {"POST", "/api/v1/commands", `{"selector":{"all":true},"action":"on","timeout_s":1}`},
+	"getReadings":    {"GET", "/api/v1/readings?location=hq&from=2026-03-28&to=2026-03-29T00:00:00Z&limit=5", ""},
+	"getConsumption": {"GET", "/api/v1/consumption?kind=workstation&from=2026-03-28&to=2026-03-29&window=day&group_by=location:2&tz=Europe/Madrid", ""},
+	"getComponent":   {"GET", "/api/v1/components/weather/forecast?city=bilbao", ""},
+	"getOpenAPI":     {"GET", "/api/v1/openapi.json", ""},
+	"getHealthy":     {"GET", "/-/healthy", ""},
+	"getReady":       {"GET", "/-/ready", ""},
+	"getMetrics":     {"GET", "/metrics", ""},
+}
+
+// TestEveryDescribedAnswerIsGivenAndIsAsDescribed brings about each status of
+// each operation; send holds the answers against their schemas.
+func TestEveryDescribedAnswerIsGivenAndIsAsDescribed(t *testing.T) {
+	seen := map[string]bool{}
+	note := func(id string, status int) { seen[id+" "+strconv.Itoa(status)] = true }
+	everyOperation(t, note)
+	everyFailureOfOthers(t, note)
+	everyBadRequest(t, note)
+	everyRefusal(t, note)
+
+	o := open(t)
+	o.bus.set(func(b *fakeBus) { b.connected = false })
+	note("getReady", o.get(t, "/-/ready").status)
+	bare := open(t, func(options *api.Options) { options.Metrics = nil })
+	note("getMetrics", bare.get(t, "/metrics").status)
+
+	// What only a fault of our own would bring about.
+	unreachable := []string{"listDevices 500", "getDevice 500", "postCommands 500"}
+	for _, operation := range o.validator.Operations() {
+		for _, status := range operation.Statuses {
+			key := operation.ID + " " + status
+			if status != "default" && !seen[key] && !slices.Contains(unreachable, key) {
+				t.Errorf("%s is described and was not brought about", key)
+			}
+		}
+	}
+}
+
+func everyOperation(t *testing.T, note func(string, int)) {
+	o := open(t)
+	eventually(t, "readiness", func() bool { return o.get(t, "/-/ready").status == http.StatusOK })
+	for _, operation := range o.validator.Operations() {
+		r, ok := one[operation.ID]
+		if !ok {
+			t.Errorf("no request for %s", operation.ID)
+			continue
+		}
+		if err := o.validator.Request(request(r.method, r.target, r.body), []byte(r.body)); err != nil {
+			t.Errorf("%s: the request is not as described: %v", operation.ID, err)
+		}
+		a := o.do(t, r.method, r.target, r.body)
+		if a.status != http.StatusOK {
+			t.Errorf("%s: %d %s", operation.ID, a.status, a.body)
+		}
+		note(operation.ID, a.status)
+	}
+}
+
+// everyFailureOfOthers has whoever is asked answer with each code there is.
+func everyFailureOfOthers(t *testing.T, note func(string, int)) {
+	o := open(t)
+	for _, code := range []wattline.Code{
+		"invalid", "unauthenticated", "forbidden", "not_found", "method_not_allowed", "conflict", "too_large",
+		"unsupported_media_type", "unsupported", "protected", "busy", "internal", "device_unreachable",
+		"device_error", "no_responder", "broker_down", "store_down", "timeout", "teapot",
+	} {
+		o.bus.set(func(b *fakeBus) {
+			b.answer = func(context.Context, bus.Ask) (any, error) { return nil, wattline.Errorf(code, "as told") }
+		})
+		want := code
+		if code == "teapot" {
+			want = wattline.CodeInternal
+		}
+		for _, id := range []string{"getState", "putRelay", "putLED", "getReadings", "getConsumption", "getComponent"} {
+			a := o.do(t, one[id].method, one[id].target, one[id].body)
+			wantProblem(t, a, want, "")
+			note(id, a.status)
+			wantsRetry := want == "busy" || want == "no_responder" || want == "broker_down" || want == "store_down"
+			if got := a.header.Get("Retry-After"); (got != "") != wantsRetry {
+				t.Errorf("%s with %s: Retry-After %q", id, code, got)
+			}
+			if isCommand := strings.HasPrefix(id, "put"); isCommand == (a.problem(t).CommandID == "") {
+				t.Errorf("%s: command id %q", id, a.problem(t).CommandID)
+			}
+		}
+	}
+	o.bus.set(func(b *fakeBus) {
+		b.answer = func(context.Context, bus.Ask) (any, error) { return json.RawMessage(`{"x":`), nil }
+	})
+	for _, id := range []string{"getState", "putRelay", "putLED", "getReadings", "getConsumption", "getComponent"} {
+		wantProblem(t, o.do(t, one[id].method, one[id].target, one[id].body), wattline.CodeInternal, "")
+	}
+}
+
+func everyBadRequest(t *testing.T, note func(string, int)) {
+	o := open(t)
+	for id, r := range one {
+		target := r.target + "?nonsense=1&nonsense=2"
+		if strings.Contains(r.target, "?") {
+			target = r.target + "&nonsense=1&nonsense=2"
+		}
+		if id != "getMetrics" {
+			a := o.do(t, r.method, target, r.body)
+			wantProblem(t, a, wattline.CodeInvalid, "nonsense")
+			note(id, a.status)
+		}
+		if strings.Contains(r.target, "desk-1") {
+			a := o.do(t, r.method, strings.Replace(r.target, "desk-1", "nobody", 1), r.body)
+			wantProblem(t, a, wattline.CodeNotFound, "")
+			note(id, a.status)
+			protected := o.do(t, r.method, strings.Replace(r.target, "desk-1", "printer-1", 1), r.body)
+			note(id, protected.status)
+		}
+		if r.body != "" {
+			large := o.do(t, r.method, r.target, `{"state":"`+strings.Repeat("x", 10<<20)+`"}`)
+			wantProblem(t, large, wattline.CodeTooLarge, "")
+			note(id, large.status)
+			plain := request(r.method, r.target, r.body)
+			plain.Header.Set("Content-Type", "text/plain")
+			a := o.send(t, plain)
+			wantProblem(t, a, wattline.CodeUnsupportedMediaType, "")
+			note(id, a.status)
+		}
+	}
+	meter := stateOf("desk-1", later(1))
+	meter.Capabilities = []wattline.Capability{wattline.CapabilityMeter}
+	o.bus.state(t, "hq", meter, false)
+	for _, id := range []string{"putRelay", "putLED"} {
+		a := o.do(t, one[id].method, one[id].target, one[id].body)
+		wantProblem(t, a, wattline.CodeUnsupported, "")
+		note(id, a.status)
+	}
+	for _, id := range []string{"getReadings", "getConsumption"} {
+		path, _, _ := strings.Cut(one[id].target, "?")
+		note(id, o.get(t, path+"?device=nobody").status)
+	}
+}
+
+// everyRefusal is of requests for another host, and of one too many.
+func everyRefusal(t *testing.T, note func(string, int)) {
+	o := open(t, func(options *api.Options) { options.Limits.Requests = 1 })
+	for id, r := range one {
+		rebound := request(r.method, r.target, r.body)
+		rebound.Host = "evil.example:8080"
+		a := o.send(t, rebound)
+		wantProblem(t, a, wattline.CodeForbidden, "")
+		note(id, a.status)
+	}
+	asked, finish, done := make(chan bool), make(chan bool), make(chan bool)
+	o.bus.set(func(b *fakeBus) {
+		b.answer = func(context.Context, bus.Ask) (any, error) {
+			close(asked)
+			<-finish
+			return "done", nil
+		}
+	})
+	go func() {
+		defer close(done)
+		o.Handler().ServeHTTP(discard{}, request("GET", "/api/v1/components/slow/one", ""))
+	}()
+	<-asked
+	for id, r := range one {
+		a := o.do(t, r.method, r.target, r.body)
+		wantProblem(t, a, wattline.CodeBusy, "")
+		note(id, a.status)
+	}
+	close(finish)
+	<-done
+	if a := o.get(t, "/-/healthy"); a.status != http.StatusOK {
+		t.Errorf("after that: %d", a.status)
+	}
+}
+
+// discard is a ResponseWriter for answers that nobody looks at.
+type discard struct{}
+
+func (discard) Header() http.Header         { return http.Header{} }
+func (discard) Write(p []byte) (int, error) { return len(p), nil }
+func (discard) WriteHeader(int)             {}

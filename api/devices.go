@@ -1,0 +1,129 @@
+package api
+
+import (
+	"github.com/gin-gonic/gin"
+
+	"github.com/wattline/wattline"
+)
+
+// DeviceItem is a device with what matters most of its state.
+type DeviceItem struct {
+	wattline.Device
+	Availability wattline.Availability `json:"availability"`
+	// Relay is the last known position; absent until the device has answered.
+	Relay wattline.Relay `json:"relay,omitempty"`
+	// PowerW is that of the last reading, in watts; absent without one.
+	PowerW *wattline.Milli `json:"power_w,omitempty"`
+	// Capabilities are what the device can do; absent until it has answered.
+	Capabilities []wattline.Capability `json:"capabilities,omitempty"`
+}
+
+// DeviceList is a page of devices in the order of ids.
+type DeviceList struct {
+	Devices []DeviceItem `json:"devices"`
+	// Next is the cursor of the page that follows; absent on the last page.
+	Next string `json:"next,omitempty"`
+}
+
+const defaultDevicePage = 100
+
+// listDevices godoc
+//
+//	@Summary		List devices
+//	@Description	In the order of ids. A parameter that is left out lets every device pass.
+//	@ID				listDevices
+//	@Tags			devices
+//	@Produce		json
+//	@Param			location	query		string		false	"Location or a prefix of whole levels"	example(hq/f1)
+//	@Param			kind		query		string		false	"Kind"	example(printer)
+//	@Param			label		query		[]string	false	"name:value; several must all match"	collectionFormat(multi)
+//	@Param			state		query		string		false	"Availability"	Enums(up, down, stale, unknown)
+//	@Param			limit		query		int			false	"Length of the page"	minimum(1)	maximum(1000)	default(100)
+//	@Param			cursor		query		string		false	"next of the page before"
+//	@Success		200			{object}	DeviceList
+//	@Failure		400			{object}	Problem	"invalid"
+//	@Failure		403			{object}	Problem	"forbidden"
+//	@Failure		429			{object}	Problem	"busy"
+//	@Failure		500			{object}	Problem	"internal"
+//	@Router			/api/v1/devices [get]
+func (g *Gateway) listDevices(c *gin.Context) error {
+	p, err := readParams(c.Request)
+	if err != nil {
+		return err
+	}
+	selector := p.place()
+	availability := wattline.Availability(p.enum("state", "", "up", "down", "stale", "unknown"))
+	limit := p.limit(defaultDevicePage)
+	at, _ := p.cursor(c.Request)
+	if err := p.err(); err != nil {
+		return err
+	}
+	selector.All = selector.IsZero()
+	list := DeviceList{Devices: []DeviceItem{}}
+	for _, snap := range g.shadow.list() {
+		if snap.id <= at.After || !matches(selector, *snap.device) {
+			continue
+		}
+		item := g.item(snap)
+		if availability != "" && item.Availability != availability {
+			continue
+		}
+		if len(list.Devices) == limit {
+			list.Next = cursor{Query: p.digest(c.Request), After: list.Devices[limit-1].ID}.String()
+			break
+		}
+		list.Devices = append(list.Devices, item)
+	}
+	return writeJSON(c, list)
+}
+
+// item is a device as it is listed.
+func (g *Gateway) item(snap *snapshot) DeviceItem {
+	state := g.fresh(snap).State
+	item := DeviceItem{
+		Device: *snap.device, Availability: state.Availability,
+		Relay: state.Relay, Capabilities: state.Capabilities,
+	}
+	if snap.reading != nil {
+		item.PowerW = &snap.reading.PowerW
+	}
+	return item
+}
+
+// getDevice godoc
+//
+//	@Summary	One device
+//	@ID			getDevice
+//	@Tags		devices
+//	@Produce	json
+//	@Param		id	path		string	true	"Device"	example(desk-1)
+//	@Success	200	{object}	DeviceItem
+//	@Failure	400	{object}	Problem	"invalid"
+//	@Failure	403	{object}	Problem	"forbidden"
+//	@Failure	404	{object}	Problem	"not_found"
+//	@Failure	429	{object}	Problem	"busy"
+//	@Failure	500	{object}	Problem	"internal"
+//	@Router		/api/v1/devices/{id} [get]
+func (g *Gateway) getDevice(c *gin.Context) error {
+	if err := noQuery(c); err != nil {
+		return err
+	}
+	snap, err := g.device(c)
+	if err != nil {
+		return err
+	}
+	return writeJSON(c, g.item(snap))
+}
+
+// device is the one that the path names.
+func (g *Gateway) device(c *gin.Context) (*snapshot, error) {
+	id := c.Param("id")
+	snap, known := g.shadow.find(id)
+	if known {
+		return snap, nil
+	}
+	if err := wattline.CheckID(id); err != nil {
+		return nil, wattline.Invalid(wattline.FieldError{Field: "id", Reason: err.Error()})
+	}
+	return nil, noDevice(id)
+}

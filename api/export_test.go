@@ -1,0 +1,29 @@
+package api
+
+import (
+	"github.com/gin-gonic/gin"
+)
+
+// Routes are those of the engine, as METHOD /path/:parameter.
+func (g *Gateway) Routes() []string {
+	var routes []string
+	if engine, ok := g.handler.(*gin.Engine); ok {
+		for _, route := range engine.Routes() {
+			routes = append(routes, route.Method+" "+route.Path)
+		}
+	}
+	return routes
+}
+
+// Reconcile holds the shadow against the registry's list at once.
+func (g *Gateway) Reconcile() { g.shadow.wake() }
+
+// DeviceIDs are the devices that the shadow shows.
+func (g *Gateway) DeviceIDs() []string { return idsOf(g.shadow.devices()) }
+
+// ShadowSize is the number of places taken, known devices and others.
+func (g *Gateway) ShadowSize() int {
+	g.shadow.mu.RLock()
+	defer g.shadow.mu.RUnlock()
+	return len(g.shadow.slots)
+}

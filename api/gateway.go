@@ -1,0 +1,156 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/wattline/wattline/openapi"
+)
+
+// Gateway serves the HTTP API. Its methods are safe for concurrent use; Listen
+// and Run are to be called once.
+type Gateway struct {
+	options    Options
+	log        *slog.Logger
+	bus        Bus
+	shadow     *shadow
+	meters     *meters
+	exposition http.Handler
+	openAPITag string
+	handler    http.Handler
+	admitted   atomic.Int64
+	// loopback tells that only this machine can reach the listener.
+	loopback atomic.Bool
+	listener atomic.Pointer[net.Listener]
+}
+
+// New makes a gateway. Nothing runs and nothing listens yet.
+func New(options Options) (*Gateway, error) {
+	options, err := options.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	g := &Gateway{
+		options:    options,
+		log:        options.Log,
+		bus:        options.Bus,
+		meters:     newMeters(options.Metrics),
+		exposition: options.Metrics.Handler(),
+		openAPITag: digestOf(openapi.Document()),
+	}
+	g.shadow = newShadow(options.Limits.Devices, options.Log, options.Metrics)
+	g.handler, err = g.routes()
+	return g, err
+}
+
+// Handler serves the routes without a listener of its own. The devices are
+// known only while Run runs.
+//
+// While the gateway listens on loopback, requests must name an address,
+// localhost or one of Options.Hosts as their host: else any page in a browser on
+// this machine could reach the gateway under a name of its own that points here
+// (DNS rebinding).
+func (g *Gateway) Handler() http.Handler { return g.handler }
+
+// Listen takes the address, so that its errors are known before anything runs.
+// Run calls it if nobody has. There are no users and tokens yet: an address that
+// others can reach is warned of.
+func (g *Gateway) Listen() error {
+	if g.listener.Load() != nil {
+		return nil
+	}
+	listener := g.options.Listener
+	if listener == nil {
+		var err error
+		if listener, err = net.Listen("tcp", g.options.Listen); err != nil {
+			return fmt.Errorf("listen on %s: %w", g.options.Listen, err)
+		}
+	}
+	g.listener.Store(&listener)
+	address, ok := listener.Addr().(*net.TCPAddr)
+	g.loopback.Store(ok && address.IP.IsLoopback())
+	if !g.loopback.Load() {
+		g.log.Warn("the HTTP API can be reached by others, and there are no users or tokens: whoever reaches it can switch",
+			"address", listener.Addr().String())
+	}
+	return nil
+}
+
+// Addr is where the gateway listens, host:port; empty before Listen.
+func (g *Gateway) Addr() string {
+	listener := g.listener.Load()
+	if listener == nil {
+		return ""
+	}
+	return (*listener).Addr().String()
+}
+
+// Run follows the devices and serves until ctx ends, then lets the requests
+// under way finish, for Limits.ShutdownTimeout at most. It returns nil when ctx
+// ended it.
+func (g *Gateway) Run(ctx context.Context) error {
+	if err := g.Listen(); err != nil {
+		return err
+	}
+	server := g.newServer()
+	unsubscribe, err := g.shadow.subscribe(g.bus)
+	if err != nil {
+		return errors.Join(fmt.Errorf("subscribe: %w", err), (*g.listener.Load()).Close())
+	}
+	defer unsubscribe()
+	group, running := errgroup.WithContext(ctx)
+	group.Go(func() error { g.shadow.watch(running, g.bus); return nil })
+	group.Go(func() error { g.shadow.reconcile(running, g.bus); return nil })
+	group.Go(func() error {
+		g.log.Info("serving the HTTP API", "address", g.Addr())
+		if err := server.Serve(*g.listener.Load()); !errors.Is(err, http.ErrServerClosed) {
+			return fmt.Errorf("serve: %w", err)
+		}
+		return nil
+	})
+	group.Go(func() error { return g.shutDown(running, server) })
+	return group.Wait()
+}
+
+// shutDown waits for the end and then for the requests under way.
+func (g *Gateway) shutDown(ctx context.Context, server *http.Server) error {
+	<-ctx.Done()
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.options.Limits.ShutdownTimeout)
+	defer cancel()
+	if err := server.Shutdown(grace); err != nil {
+		g.log.Warn("requests were cut off at the end", "error", err)
+		return server.Close()
+	}
+	return nil
+}
+
+// The bounds of a connection. What a handler may take is added to the time for
+// writing.
+const (
+	readHeaderTimeout = 5 * time.Second
+	readTimeout       = 10 * time.Second
+	idleTimeout       = 60 * time.Second
+	maxHeaderBytes    = 32 << 10
+	writeMargin       = 15 * time.Second
+)
+
+func (g *Gateway) newServer() *http.Server {
+	longest := max(maxCommandTime, g.options.Limits.QueryTimeout, g.options.Limits.CommandTimeout)
+	return &http.Server{
+		Handler:           g.handler,
+		ReadHeaderTimeout: readHeaderTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      longest + writeMargin,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(g.log.Handler(), slog.LevelDebug),
+	}
+}

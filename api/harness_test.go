@@ -1,0 +1,208 @@
+package api_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/api"
+	"github.com/wattline/wattline/internal/telemetry"
+	"github.com/wattline/wattline/openapi/openapitest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// office is a running gateway over a fake bus, with a few devices:
+// desk-1 and desk-2 (hq/f1/r101), printer-1 (hq/f2, protected, no LED),
+// new-1 (nothing heard of it yet), and down-1.
+type office struct {
+	*api.Gateway
+	bus       *fakeBus
+	validator *openapitest.Validator
+	seen      map[string]bool // operation id and status
+}
+
+func open(t testing.TB, change ...func(*api.Options)) *office {
+	t.Helper()
+	validator, err := openapitest.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	fake := newFakeBus()
+	options := api.Options{Bus: fake, Listen: "127.0.0.1:0", Version: "1.2.3", Metrics: telemetry.New()}
+	for _, c := range change {
+		c(&options)
+	}
+	gateway, err := api.New(options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- gateway.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+	for range cap(fake.subscribed) {
+		<-fake.subscribed
+	}
+	o := &office{Gateway: gateway, bus: fake, validator: validator, seen: map[string]bool{}}
+	o.furnish(t)
+	return o
+}
+
+func (o *office) furnish(t testing.TB) {
+	t.Helper()
+	desk := wattline.Device{
+		ID: "desk-1", Kind: "workstation", Location: "hq/f1/r101/desk-1", Site: "hq", Address: "192.0.2.11",
+		Labels: map[string]string{"cost-centre": "4100", "floor": "1"}, PollS: 5000,
+	}
+	o.bus.device(t, desk)
+	desk.ID, desk.Location, desk.Labels = "desk-2", "hq/f1/r101/desk-2", map[string]string{"cost-centre": "4200"}
+	o.bus.device(t, desk)
+	o.bus.device(t, wattline.Device{
+		ID: "printer-1", Kind: "printer", Location: "hq/f2/hall", Site: "hq", Address: "192.0.2.12", Protected: true})
+	o.bus.device(t, wattline.Device{ID: "new-1", Kind: "printer", Location: "hq/f10", Site: "lab", Address: "192.0.2.13"})
+	o.bus.device(t, wattline.Device{ID: "down-1", Kind: "workstation", Location: "hq/f2/r201", Site: "hq", Address: "192.0.2.14"})
+	for _, id := range []string{"desk-1", "desk-2"} {
+		o.bus.state(t, "hq", stateOf(id, noon()), true)
+		o.bus.reading(t, "hq", readingOf(id, noon()), true)
+	}
+	printer := stateOf("printer-1", noon())
+	printer.Capabilities = []wattline.Capability{wattline.CapabilityRelay, wattline.CapabilityMeter}
+	o.bus.state(t, "hq", printer, true)
+	o.bus.state(t, "hq", wattline.State{
+		Device: "down-1", Availability: wattline.AvailabilityDown, Since: noon(), Time: noon(), Collector: "agent-1",
+		Error: &wattline.StateError{Class: "timeout", Message: "no answer within 2s"},
+	}, true)
+}
+
+// answer is a response, read to its end.
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+// problem is the answer as a problem document.
+func (a answer) problem(t testing.TB) api.Problem {
+	t.Helper()
+	if kind := a.header.Get("Content-Type"); kind != "application/problem+json" {
+		t.Fatalf("status %d, content type %q, body %.300s", a.status, kind, a.body)
+	}
+	return decoded[api.Problem](t, a)
+}
+
+func decoded[T any](t testing.TB, a answer) T {
+	t.Helper()
+	var value T
+	if err := json.Unmarshal(a.body, &value); err != nil {
+		t.Fatalf("%v in %.300s", err, a.body)
+	}
+	return value
+}
+
+// request builds one to this gateway; a body is JSON.
+func request(method, target, body string) *http.Request {
+	r := httptest.NewRequest(method, "/", strings.NewReader(body))
+	path, query, _ := strings.Cut(target, "?")
+	r.URL = &url.URL{Path: path, RawQuery: query}
+	if unescaped, err := url.PathUnescape(path); err == nil && unescaped != path {
+		r.URL.Path, r.URL.RawPath = unescaped, path
+	}
+	r.Host = "127.0.0.1"
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	return r
+}
+
+func (o *office) do(t testing.TB, method, target, body string) answer {
+	t.Helper()
+	return o.send(t, request(method, target, body))
+}
+
+func (o *office) get(t testing.TB, target string) answer {
+	t.Helper()
+	return o.do(t, http.MethodGet, target, "")
+}
+
+// send holds every response against the description.
+func (o *office) send(t testing.TB, r *http.Request) answer {
+	t.Helper()
+	recorder := httptest.NewRecorder()
+	o.Handler().ServeHTTP(recorder, r)
+	response := recorder.Result()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := answer{response.StatusCode, response.Header, body}
+	o.check(t, r, a)
+	return a
+}
+
+func (o *office) check(t testing.TB, r *http.Request, a answer) {
+	t.Helper()
+	asGet := r
+	if r.Method == http.MethodHead {
+		asGet = r.Clone(r.Context())
+		asGet.Method = http.MethodGet
+	}
+	operation, documented := o.validator.Find(asGet)
+	switch {
+	case documented && a.status != http.StatusNotModified:
+		o.seen[operation.ID+" "+http.StatusText(a.status)] = true
+		if err := o.validator.Response(asGet, a.status, a.header, a.body); err != nil {
+			t.Errorf("%s %s answers %d otherwise than described: %v\n%.500s", r.Method, r.URL, a.status, err, a.body)
+		}
+	case !documented && a.status >= http.StatusBadRequest:
+		var value any
+		if err := json.NewDecoder(bytes.NewReader(a.body)).Decode(&value); err != nil {
+			t.Errorf("%s %s answers %d without JSON: %v", r.Method, r.URL, a.status, err)
+		} else if err := o.validator.Schema("Problem", value); err != nil {
+			t.Errorf("%s %s answers %d without a problem: %v", r.Method, r.URL, a.status, err)
+		}
+	}
+	if a.header.Get("X-Request-Id") == "" {
+		t.Errorf("%s %s answers without a request id", r.Method, r.URL)
+	}
+}
+
+// wantProblem checks the code, its status, and the first field if one is named.
+func wantProblem(t testing.TB, a answer, code wattline.Code, field string) {
+	t.Helper()
+	problem := a.problem(t)
+	if problem.Code != code || problem.Status != a.status || a.status != code.HTTPStatus() {
+		t.Errorf("got %d with %+v, want %s", a.status, problem, code)
+	}
+	if problem.RequestID != a.header.Get("X-Request-Id") {
+		t.Errorf("request id %q in the body, %q in the header", problem.RequestID, a.header.Get("X-Request-Id"))
+	}
+	if field != "" && (len(problem.Fields) == 0 || problem.Fields[0].Field != field) {
+		t.Errorf("got fields %+v, want %q first", problem.Fields, field)
+	}
+}
+
+// eventually waits for something that another goroutine brings about.
+func eventually(t testing.TB, what string, met func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !met(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal(what + " did not come about")
+		}
+	}
+}

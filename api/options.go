@@ -1,0 +1,101 @@
+package api
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/wattline/wattline/internal/telemetry"
+)
+
+// DefaultListen keeps the gateway on this machine: it knows no users yet.
+const DefaultListen = "127.0.0.1:8080"
+
+// Options configure a gateway. Only Bus is required.
+type Options struct {
+	Bus Bus
+	// Listen is host:port; DefaultListen if empty. Port 0 takes a free one.
+	Listen string
+	// Listener is used instead of Listen where it is given; the gateway closes it.
+	Listener net.Listener
+	// Hosts are names under which browsers may reach a gateway that listens on
+	// loopback, besides localhost and addresses; see Gateway.Handler.
+	Hosts []string
+	// Timezone is that of dates and calendar windows unless a request names
+	// another; UTC if nil.
+	Timezone *time.Location
+	// Version is shown by /-/healthy.
+	Version string
+	Log     *slog.Logger
+	Metrics *telemetry.Registry
+	// ReadyChecks are asked by /-/ready besides the gateway's own.
+	ReadyChecks []ReadyCheck
+	Limits      Limits
+}
+
+// ReadyCheck is something that must be in order before requests are sent here.
+type ReadyCheck struct {
+	Name string
+	// Check says what is not in order. It is called for each /-/ready, several
+	// at once.
+	Check func(ctx context.Context) error
+}
+
+// Limits bound what requests may cost. Zero values take the defaults.
+type Limits struct {
+	// BodyBytes of a request; 1 MiB.
+	BodyBytes int64
+	// ReplyBytes of a component's answer that is passed on; 1 MiB.
+	ReplyBytes int
+	// Requests served at once; 512.
+	Requests int
+	// Devices kept in the shadow; 20,000. As many again may be kept of which
+	// the registry has not told yet.
+	Devices int
+	// CommandDevices of one POST /api/v1/commands; 1,000.
+	CommandDevices int
+	// CommandsInFlight of one POST /api/v1/commands; 64.
+	CommandsInFlight int
+	// Windows per consumption query, 40,000, and rows over all its pages, 1,000,000.
+	Windows, Rows int
+	// QueryTimeout bounds a query to a component; 15 s.
+	QueryTimeout time.Duration
+	// CommandTimeout bounds a command that names no time of its own; 10 s.
+	CommandTimeout time.Duration
+	// ShutdownTimeout is what requests under way are given at the end; 10 s.
+	ShutdownTimeout time.Duration
+}
+
+func (l Limits) withDefaults() Limits {
+	return Limits{
+		BodyBytes:        cmp.Or(l.BodyBytes, 1<<20),
+		ReplyBytes:       cmp.Or(l.ReplyBytes, 1<<20),
+		Requests:         cmp.Or(l.Requests, 512),
+		Devices:          cmp.Or(l.Devices, 20_000),
+		CommandDevices:   cmp.Or(l.CommandDevices, 1000),
+		CommandsInFlight: cmp.Or(l.CommandsInFlight, 64),
+		Windows:          cmp.Or(l.Windows, 40_000),
+		Rows:             cmp.Or(l.Rows, 1_000_000),
+		QueryTimeout:     cmp.Or(l.QueryTimeout, 15*time.Second),
+		CommandTimeout:   cmp.Or(l.CommandTimeout, 10*time.Second),
+		ShutdownTimeout:  cmp.Or(l.ShutdownTimeout, 10*time.Second),
+	}
+}
+
+func (o Options) withDefaults() (Options, error) {
+	if o.Bus == nil {
+		return o, errors.New("api: no bus")
+	}
+	if o.Timezone == nil {
+		o.Timezone = time.UTC
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	o.Listen = cmp.Or(o.Listen, DefaultListen)
+	o.Limits = o.Limits.withDefaults()
+	return o, nil
+}

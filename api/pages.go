@@ -1,0 +1,91 @@
+package api
+
+import (
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"net/http"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/wattline/wattline/openapi"
+)
+
+// The page at /docs is RapiDoc, which needs nothing from elsewhere; web has its
+// licences.
+//
+//go:embed web
+var web embed.FS
+
+// pageSecurity lets a page load and ask nothing but this server. RapiDoc sets
+// style attributes, so styles may be inline; scripts may not.
+const pageSecurity = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; " +
+	"img-src 'self' data:; font-src 'self' data:; connect-src 'self'; " +
+	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+// pageRoutes are for people; the OpenAPI description leaves them out.
+func (g *Gateway) pageRoutes() []route {
+	page := func(path, file, kind string) route {
+		return route{http.MethodGet, path, servePage(file, kind)}
+	}
+	return []route{
+		{http.MethodGet, "/", func(c *gin.Context) error {
+			c.Redirect(http.StatusFound, "/docs")
+			return nil
+		}},
+		page("/docs", "web/docs.html", "text/html; charset=utf-8"),
+		page("/docs/rapidoc-min.js", "web/rapidoc-min.js", "text/javascript; charset=utf-8"),
+		page("/docs/rapidoc-min.js.LICENSE.txt", "web/rapidoc-min.js.LICENSE.txt", "text/plain; charset=utf-8"),
+		page("/docs/LICENSE.txt", "web/rapidoc-LICENSE.txt", "text/plain; charset=utf-8"),
+	}
+}
+
+// servePage serves an embedded file, which a browser may keep as long as its
+// digest is the same.
+func servePage(file, kind string) handler {
+	content, err := web.ReadFile(file)
+	tag := digestOf(content)
+	return func(c *gin.Context) error {
+		if err != nil {
+			return err
+		}
+		c.Header("Content-Security-Policy", pageSecurity)
+		c.Header("Referrer-Policy", "no-referrer")
+		return writeTagged(c, tag, kind, content)
+	}
+}
+
+// getOpenAPI godoc
+//
+//	@Summary	This description, as OpenAPI 3
+//	@ID			getOpenAPI
+//	@Tags		system
+//	@Produce	json
+//	@Success	200	{object}	any
+//	@Failure	400	{object}	Problem	"invalid"
+//	@Failure	403	{object}	Problem	"forbidden"
+//	@Failure	429	{object}	Problem	"busy"
+//	@Router		/api/v1/openapi.json [get]
+func (g *Gateway) getOpenAPI(c *gin.Context) error {
+	if err := noQuery(c); err != nil {
+		return err
+	}
+	return writeTagged(c, g.openAPITag, jsonType, openapi.Document())
+}
+
+func digestOf(content []byte) string {
+	sum := sha256.Sum256(content)
+	return `"` + hex.EncodeToString(sum[:12]) + `"`
+}
+
+// writeTagged answers with content that the client may keep and has to ask about.
+func writeTagged(c *gin.Context, tag, kind string, content []byte) error {
+	c.Header("Cache-Control", "no-cache")
+	c.Header("ETag", tag)
+	if c.GetHeader("If-None-Match") == tag {
+		c.Status(http.StatusNotModified)
+		return nil
+	}
+	c.Data(http.StatusOK, kind, content)
+	return nil
+}

@@ -1,0 +1,61 @@
+package api
+
+import (
+	"strings"
+	"time"
+
+	"github.com/wattline/wattline"
+)
+
+// instant is an RFC 3339 time, or a date, which is its midnight in zone.
+func (p *params) instant(name string, zone *time.Location) (at wattline.Time, given bool) {
+	value, given := p.text(name)
+	if !given {
+		return wattline.Time{}, false
+	}
+	at, reason := parseInstant(value, zone)
+	if reason != "" {
+		p.fail(name, "%s", reason)
+		return wattline.Time{}, false
+	}
+	return at, true
+}
+
+// parseInstant gives the reason where the text is neither a time nor a date.
+func parseInstant(value string, zone *time.Location) (at wattline.Time, reason string) {
+	if date, err := time.ParseInLocation(time.DateOnly, value, zone); err == nil {
+		value = wattline.At(date).String()
+	}
+	at, err := wattline.ParseTime(value)
+	switch {
+	case err == nil:
+		return at, ""
+	case strings.Contains(value, " "):
+		return at, err.Error() + " or a date; a + in the query must be written %2B"
+	}
+	return at, err.Error() + ", or a date"
+}
+
+// period is [from, to). Without to it ends now; without from it begins at the
+// midnight before its end, in zone.
+func (p *params) period(zone *time.Location, now wattline.Time) (from, to wattline.Time) {
+	from, fromGiven := p.instant("from", zone)
+	to, toGiven := p.instant("to", zone)
+	if !toGiven {
+		to = now
+	}
+	if !fromGiven {
+		from = midnightBefore(to, zone)
+	}
+	if len(p.faults) == 0 && !from.Before(to.Time) {
+		p.fail("from", "must come before to, which is %s", to)
+	}
+	return from, to
+}
+
+// midnightBefore is the last midnight of a zone's calendar that lies before an
+// instant.
+func midnightBefore(at wattline.Time, zone *time.Location) wattline.Time {
+	local := at.Add(-time.Millisecond).In(zone)
+	return wattline.At(time.Date(local.Year(), local.Month(), local.Day(), 0, 0, 0, 0, zone))
+}

@@ -1,0 +1,156 @@
+package api
+
+import (
+	"context"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/internal/bus"
+)
+
+// SwitchRequest is the body of PUT relay and PUT led.
+type SwitchRequest struct {
+	// State is the position to take.
+	State wattline.Relay `json:"state"`
+}
+
+// putRelay godoc
+//
+//	@Summary		Switch a device on or off
+//	@Description	Answers when the plug was switched and its relay read back. After a timeout the outcome is unknown; to repeat the request does no harm.
+//	@ID				putRelay
+//	@Tags			commands
+//	@Accept			json
+//	@Produce		json
+//	@Param			id		path		string			true	"Device"	example(desk-1)
+//	@Param			body	body		SwitchRequest	true	"Position"
+//	@Success		200		{object}	wattline.Result
+//	@Failure		400		{object}	Problem	"invalid"
+//	@Failure		403		{object}	Problem	"forbidden"
+//	@Failure		404		{object}	Problem	"not_found"
+//	@Failure		413		{object}	Problem	"too_large"
+//	@Failure		415		{object}	Problem	"unsupported_media_type"
+//	@Failure		422		{object}	Problem	"unsupported"
+//	@Failure		423		{object}	Problem	"protected"
+//	@Failure		429		{object}	Problem	"busy"
+//	@Failure		500		{object}	Problem	"internal"
+//	@Failure		502		{object}	Problem	"device_unreachable, device_error"
+//	@Failure		503		{object}	Problem	"no_responder, broker_down"
+//	@Failure		504		{object}	Problem	"timeout"
+//	@Failure		default	{object}	Problem	"whatever else who was asked answers"
+//	@Router			/api/v1/devices/{id}/relay [put]
+func (g *Gateway) putRelay(c *gin.Context) error {
+	return g.switchDevice(c, wattline.ActionOn, wattline.ActionOff)
+}
+
+// putLED godoc
+//
+//	@Summary		Switch a device's light on or off
+//	@Description	The light says nothing of the relay. Protected devices take this too.
+//	@ID				putLED
+//	@Tags			commands
+//	@Accept			json
+//	@Produce		json
+//	@Param			id		path		string			true	"Device"	example(desk-1)
+//	@Param			body	body		SwitchRequest	true	"Position"
+//	@Success		200		{object}	wattline.Result
+//	@Failure		400		{object}	Problem	"invalid"
+//	@Failure		403		{object}	Problem	"forbidden"
+//	@Failure		404		{object}	Problem	"not_found"
+//	@Failure		413		{object}	Problem	"too_large"
+//	@Failure		415		{object}	Problem	"unsupported_media_type"
+//	@Failure		422		{object}	Problem	"unsupported"
+//	@Failure		429		{object}	Problem	"busy"
+//	@Failure		500		{object}	Problem	"internal"
+//	@Failure		502		{object}	Problem	"device_unreachable, device_error"
+//	@Failure		503		{object}	Problem	"no_responder, broker_down"
+//	@Failure		504		{object}	Problem	"timeout"
+//	@Failure		default	{object}	Problem	"whatever else who was asked answers"
+//	@Router			/api/v1/devices/{id}/led [put]
+func (g *Gateway) putLED(c *gin.Context) error {
+	return g.switchDevice(c, wattline.ActionLEDOn, wattline.ActionLEDOff)
+}
+
+func (g *Gateway) switchDevice(c *gin.Context, on, off wattline.Action) error {
+	if err := noQuery(c); err != nil {
+		return err
+	}
+	snap, err := g.device(c)
+	if err != nil {
+		return err
+	}
+	var request SwitchRequest
+	if err := g.readBody(c, &request); err != nil {
+		return err
+	}
+	var action wattline.Action
+	switch request.State {
+	case wattline.RelayOn:
+		action = on
+	case wattline.RelayOff:
+		action = off
+	default:
+		return wattline.Invalid(wattline.FieldError{Field: "state", Reason: `must be "on" or "off"`})
+	}
+	result, err := g.command(c.Request.Context(), snap, order{
+		action: action, actor: actor(c.Request), timeout: g.options.Limits.CommandTimeout,
+	})
+	if err != nil {
+		return err
+	}
+	return writeJSON(c, result)
+}
+
+// order is what is to be done to one or many devices, for whom, and how soon.
+type order struct {
+	action  wattline.Action
+	actor   string
+	timeout time.Duration
+}
+
+// command has a device's controller carry out an order and waits for the
+// outcome. Whatever is not done is an error; one that was sent is a
+// *commandError.
+func (g *Gateway) command(ctx context.Context, snap *snapshot, o order) (wattline.Result, error) {
+	if err := allowed(snap, o.action); err != nil {
+		return wattline.Result{}, err
+	}
+	id := bus.NewID()
+	body, err := g.bus.Ask(ctx, bus.Ask{
+		ID:    id,
+		Topic: wattline.Topic{Kind: wattline.TopicCommand, Site: snap.device.Site, Device: snap.id},
+		Body:  wattline.Command{Device: snap.id, Action: o.action},
+		Actor: o.actor, Timeout: o.timeout,
+	})
+	if err != nil {
+		return wattline.Result{}, &commandError{id, err}
+	}
+	var result wattline.Result
+	if err := decodeReply(body, &result); err != nil {
+		return wattline.Result{}, &commandError{id, err}
+	}
+	switch {
+	case result.Code != "":
+		return wattline.Result{}, &commandError{id, &wattline.Error{Code: result.Code, Message: result.Message}}
+	case result.Device != snap.id || result.Action != o.action || result.Outcome != wattline.OutcomeDone:
+		return wattline.Result{}, &commandError{id, wattline.Errorf(wattline.CodeInternal, "the controller's answer is not one to this command")}
+	}
+	result.ID = id
+	g.shadow.switched(result)
+	return result, nil
+}
+
+// allowed refuses what the device may not or cannot do. The controller checks
+// it again.
+func allowed(snap *snapshot, action wattline.Action) error {
+	if snap.device.Protected && action.Switches() {
+		return wattline.Errorf(wattline.CodeProtected, "device %q is protected and is not switched", snap.id)
+	}
+	needs := action.Needs()
+	if snap.state != nil && len(snap.state.Capabilities) > 0 && !snap.state.Can(needs) {
+		return wattline.Errorf(wattline.CodeUnsupported, "device %q has no %s", snap.id, needs)
+	}
+	return nil
+}

@@ -1,0 +1,99 @@
+package api
+
+import (
+	"strings"
+
+	"github.com/wattline/wattline"
+)
+
+// The most that a selection may name in one query.
+const (
+	maxDeviceParams = 500
+	maxLabelParams  = 32
+)
+
+// place is the selector of the parameters location, kind and label; its zero
+// value means every device.
+func (p *params) place() wattline.Selector {
+	var selector wattline.Selector
+	if location, given := p.text("location"); given {
+		if err := wattline.CheckLocation(location); err != nil {
+			p.fail("location", "%s", err)
+		}
+		selector.Location = location
+	}
+	if kind, given := p.text("kind"); given {
+		if err := wattline.CheckID(kind); err != nil {
+			p.fail("kind", "%s", err)
+		}
+		selector.Kind = kind
+	}
+	selector.Labels = p.labels()
+	return selector
+}
+
+// labels are label=name:value, repeated for each name.
+func (p *params) labels() map[string]string {
+	given := p.list("label", maxLabelParams)
+	if len(given) == 0 {
+		return nil
+	}
+	labels := make(map[string]string, len(given))
+	for _, pair := range given {
+		name, value, ok := strings.Cut(pair, ":")
+		if !ok || wattline.CheckID(name) != nil {
+			p.fail("label", "must be name:value")
+			continue
+		}
+		if _, twice := labels[name]; twice {
+			p.fail("label", "%.80q is given two values", name)
+		}
+		labels[name] = value
+	}
+	return labels
+}
+
+// selection is place together with device, repeated for each id.
+func (p *params) selection() wattline.Selector {
+	ids := p.list("device", maxDeviceParams)
+	for _, id := range ids {
+		if err := wattline.CheckID(id); err != nil {
+			p.fail("device", "%s", err)
+			break
+		}
+	}
+	selector := p.place()
+	selector.IDs = ids
+	return selector
+}
+
+// choose is the devices that a selector means, in the order of ids. A device
+// that it names and that is not there is a not_found error.
+func (s *shadow) choose(selector wattline.Selector) ([]wattline.Device, error) {
+	for _, id := range selector.IDs {
+		if _, known := s.find(id); !known {
+			return nil, noDevice(id)
+		}
+	}
+	if selector.IsZero() {
+		return s.devices(), nil
+	}
+	return selector.Select(s.devices()), nil
+}
+
+// matches tells whether a selector chooses a device.
+func matches(selector wattline.Selector, device wattline.Device) bool {
+	return len(selector.Select([]wattline.Device{device})) == 1
+}
+
+func noDevice(id string) error {
+	return wattline.Errorf(wattline.CodeNotFound, "there is no device %.80q", id)
+}
+
+func idsOf(devices []wattline.Device) []string {
+	ids := make([]string, len(devices))
+	for i, device := range devices {
+		ids[i] = device.ID
+	}
+	return ids
+}

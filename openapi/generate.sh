@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# Writes openapi/openapi.json and docs/rest.md from the comments of the handlers
+# in api/, or both below another folder:
+#
+#   openapi/generate.sh [FOLDER]
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$root"
+out=${1:-$root}
+swagger=$(mktemp -d)
+trap 'rm -rf "$swagger"' EXIT
+
+tools/build.sh swag swag
+# Only what our own types look like is wanted of the dependencies.
+.cache/bin/swag init --quiet --generalInfo doc.go --dir api \
+  --parseDependencyLevel 1 --packagePrefix github.com/wattline/wattline \
+  --requiredByDefault --useStructName --overridesFile openapi/swag.overrides \
+  --outputTypes json --output "$swagger"
+mkdir -p "$out/openapi" "$out/docs"
+go run ./openapi/generate "$swagger/swagger.json" "$out/openapi/openapi.json" "$out/docs/rest.md"

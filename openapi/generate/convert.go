@@ -1,0 +1,152 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/getkin/kin-openapi/openapi2"
+	"github.com/getkin/kin-openapi/openapi2conv"
+	"github.com/getkin/kin-openapi/openapi3"
+)
+
+// convert makes OpenAPI 3 of Swagger 2 and says what Swagger 2 or swag cannot.
+func convert(swagger []byte) (*openapi3.T, error) {
+	var old openapi2.T
+	if err := json.Unmarshal(swagger, &old); err != nil {
+		return nil, fmt.Errorf("read swagger: %w", err)
+	}
+	document, err := openapi2conv.ToV3(&old)
+	if err != nil {
+		return nil, fmt.Errorf("convert: %w", err)
+	}
+	document.Servers = openapi3.Servers{{URL: "/"}}
+	for _, schema := range document.Components.Schemas {
+		refine(schema)
+	}
+	for _, path := range document.Paths.InMatchingOrder() {
+		for _, operation := range document.Paths.Value(path).Operations() {
+			problems(operation)
+			anything(operation)
+			freeParameters(path, operation)
+			if err := closeBody(document, operation); err != nil {
+				return nil, fmt.Errorf("%s: %w", path, err)
+			}
+		}
+	}
+	if err := document.Validate(context.Background()); err != nil {
+		return nil, fmt.Errorf("the result is not valid: %w", err)
+	}
+	return document, nil
+}
+
+// refine mends a schema and all within it: times get their format, and names
+// that only Go knows go.
+func refine(ref *openapi3.SchemaRef) {
+	if ref == nil || ref.Value == nil {
+		return
+	}
+	schema := ref.Value
+	delete(schema.Extensions, "x-enum-varnames")
+	schema.Description = strings.ReplaceAll(schema.Description, "\n", " ")
+	for name, property := range schema.Properties {
+		if isTime(name) && property.Value != nil && property.Value.Type.Is("string") {
+			property.Value.Format = "date-time"
+		}
+	}
+	for _, property := range schema.Properties {
+		refine(property)
+	}
+	for _, part := range schema.AllOf {
+		refine(part)
+	}
+	refine(schema.Items)
+}
+
+// isTime tells whether a field of this name is an instant. swag has string for
+// whatever type is called Time, and no place to say more.
+func isTime(name string) bool {
+	switch name {
+	case "time", "since", "start", "end", "from", "to":
+		return true
+	}
+	return false
+}
+
+// problems gives error documents their own media type.
+func problems(operation *openapi3.Operation) {
+	for _, response := range operation.Responses.Map() {
+		for kind, media := range response.Value.Content {
+			if media.Schema != nil && media.Schema.Ref == "#/components/schemas/Problem" && kind != problemType {
+				delete(response.Value.Content, kind)
+				response.Value.Content[problemType] = media
+			}
+		}
+	}
+}
+
+const problemType = "application/problem+json"
+
+// anything says that an answer of which nothing is known may be null as well.
+func anything(operation *openapi3.Operation) {
+	for _, response := range operation.Responses.Map() {
+		for _, media := range response.Value.Content {
+			if media.Schema != nil && media.Schema.Ref == "" && media.Schema.Value.Type == nil {
+				media.Schema.Value.Nullable = true
+			}
+		}
+	}
+}
+
+// freeParameters says that a query to a component takes any parameters.
+func freeParameters(path string, operation *openapi3.Operation) {
+	if path != "/api/v1/components/{name}/{verb}" {
+		return
+	}
+	explode := true
+	free := openapi3.NewObjectSchema().WithAdditionalProperties(openapi3.NewStringSchema())
+	operation.AddParameter(&openapi3.Parameter{
+		Name: "parameters", In: "query", Style: "form", Explode: &explode,
+		Description: "Whatever the component takes, each name once.", Schema: free.NewRef(),
+	})
+}
+
+// closeBody says that the body of a request has no other fields than these.
+func closeBody(document *openapi3.T, operation *openapi3.Operation) error {
+	if operation.RequestBody == nil {
+		return nil
+	}
+	for _, media := range operation.RequestBody.Value.Content {
+		if err := closeSchema(document, media.Schema); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func closeSchema(document *openapi3.T, ref *openapi3.SchemaRef) error {
+	schema := ref.Value
+	if name, isRef := strings.CutPrefix(ref.Ref, "#/components/schemas/"); isRef {
+		target := document.Components.Schemas[name]
+		if target == nil {
+			return fmt.Errorf("no schema %q", name)
+		}
+		schema = target.Value
+	}
+	if schema.Type.Is("object") && schema.AdditionalProperties.Schema == nil {
+		closed := false
+		schema.AdditionalProperties.Has = &closed
+	}
+	for _, property := range schema.Properties {
+		if err := closeSchema(document, property); err != nil {
+			return err
+		}
+	}
+	for _, part := range schema.AllOf {
+		if err := closeSchema(document, part); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,128 @@
+// Package openapitest holds requests and responses against the description of
+// the HTTP API, in tests.
+package openapitest
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/getkin/kin-openapi/routers"
+	"github.com/getkin/kin-openapi/routers/gorillamux"
+
+	"github.com/wattline/wattline/openapi"
+)
+
+// Validator knows the description. It takes every object to have no other
+// fields than those described, so that an undocumented field is a fault.
+type Validator struct {
+	document *openapi3.T
+	router   routers.Router
+}
+
+// New reads the embedded description.
+func New() (*Validator, error) {
+	loader := openapi3.NewLoader()
+	document, err := loader.LoadFromData(openapi.Document())
+	if err != nil {
+		return nil, fmt.Errorf("read the description: %w", err)
+	}
+	if err := document.Validate(context.Background()); err != nil {
+		return nil, fmt.Errorf("the description is not valid: %w", err)
+	}
+	for _, schema := range document.Components.Schemas {
+		closeObject(schema.Value)
+	}
+	router, err := gorillamux.NewRouter(document)
+	if err != nil {
+		return nil, fmt.Errorf("the description's paths: %w", err)
+	}
+	return &Validator{document: document, router: router}, nil
+}
+
+func closeObject(schema *openapi3.Schema) {
+	if schema.Type.Is("object") && schema.AdditionalProperties.Schema == nil {
+		closed := false
+		schema.AdditionalProperties.Has = &closed
+	}
+}
+
+// Operation is a method and a path of the description, with the statuses that
+// it may answer.
+type Operation struct {
+	Method, Path, ID string
+	Statuses         []string
+}
+
+// Operations are all of them, by path and method.
+func (v *Validator) Operations() []Operation {
+	var operations []Operation
+	for _, path := range slices.Sorted(maps.Keys(v.document.Paths.Map())) {
+		methods := v.document.Paths.Value(path).Operations()
+		for _, method := range slices.Sorted(maps.Keys(methods)) {
+			operation := methods[method]
+			operations = append(operations, Operation{
+				Method: method, Path: path, ID: operation.OperationID,
+				Statuses: slices.Sorted(maps.Keys(operation.Responses.Map())),
+			})
+		}
+	}
+	return operations
+}
+
+// Find is the operation that a request is for; false where there is none.
+func (v *Validator) Find(request *http.Request) (Operation, bool) {
+	route, _, err := v.router.FindRoute(request)
+	if err != nil {
+		return Operation{}, false
+	}
+	return Operation{Method: route.Method, Path: route.Path, ID: route.Operation.OperationID}, true
+}
+
+// Request tells in what a request differs from the description.
+func (v *Validator) Request(request *http.Request, body []byte) error {
+	input, err := v.input(request, body)
+	if err != nil {
+		return err
+	}
+	return openapi3filter.ValidateRequest(context.Background(), input)
+}
+
+// Response tells in what a response differs from the description; a status that
+// it does not name is a difference.
+func (v *Validator) Response(request *http.Request, status int, header http.Header, body []byte) error {
+	input, err := v.input(request, nil)
+	if err != nil {
+		return err
+	}
+	return openapi3filter.ValidateResponse(context.Background(), &openapi3filter.ResponseValidationInput{
+		RequestValidationInput: input, Status: status, Header: header,
+		Body:    io.NopCloser(bytes.NewReader(body)),
+		Options: &openapi3filter.Options{IncludeResponseStatus: true},
+	})
+}
+
+func (v *Validator) input(request *http.Request, body []byte) (*openapi3filter.RequestValidationInput, error) {
+	route, path, err := v.router.FindRoute(request)
+	if err != nil {
+		return nil, fmt.Errorf("%s %s: %w", request.Method, request.URL.Path, err)
+	}
+	copied := request.Clone(context.Background())
+	copied.Body = io.NopCloser(bytes.NewReader(body))
+	return &openapi3filter.RequestValidationInput{Request: copied, PathParams: path, Route: route}, nil
+}
+
+// Schema holds a JSON value against a named schema.
+func (v *Validator) Schema(name string, value any) error {
+	schema := v.document.Components.Schemas[name]
+	if schema == nil {
+		return fmt.Errorf("no schema %q", name)
+	}
+	return schema.Value.VisitJSON(value)
+}
