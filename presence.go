@@ -1,6 +1,9 @@
 package wattline
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // How presence is kept: announced again at every heartbeat, and taken to have
 // ended after three were missed.
@@ -75,12 +78,7 @@ func (p Presence) Serves(role, site string) bool {
 }
 
 func contains(list []string, wanted string) bool {
-	for _, item := range list {
-		if item == wanted {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(list, wanted)
 }
 
 // Stored is the retained payload of …/stored/{hook}/{stream}: everything up to

@@ -96,7 +96,8 @@ const (
 	QualityAfterGap
 )
 
-var qualityNames = [...]string{"implausible", "meter_reset", "after_gap"}
+// qualityNames are the names of the bits, from the lowest.
+func qualityNames() []string { return []string{"implausible", "meter_reset", "after_gap"} }
 
 // Has tells whether all of the given doubts are in the set.
 func (q Quality) Has(doubts Quality) bool { return q&doubts == doubts }
@@ -104,7 +105,7 @@ func (q Quality) Has(doubts Quality) bool { return q&doubts == doubts }
 // Names lists the doubts in a fixed order.
 func (q Quality) Names() []string {
 	names := []string{}
-	for i, name := range qualityNames {
+	for i, name := range qualityNames() {
 		if q.Has(1 << i) {
 			names = append(names, name)
 		}
@@ -131,7 +132,7 @@ func (q *Quality) UnmarshalJSON(data []byte) error {
 	inner, ok := strings.CutPrefix(strings.TrimSpace(string(data)), "[")
 	inner, closed := strings.CutSuffix(inner, "]")
 	if !ok || !closed {
-		return fmt.Errorf("must be an array of %s", strings.Join(qualityNames[:], ", "))
+		return fmt.Errorf("must be an array of %s", strings.Join(qualityNames(), ", "))
 	}
 	var parsed Quality
 	for name := range strings.SplitSeq(inner, ",") {
@@ -141,7 +142,7 @@ func (q *Quality) UnmarshalJSON(data []byte) error {
 		}
 		bit, known := qualityBit(name)
 		if !known {
-			return fmt.Errorf("must be an array of %s", strings.Join(qualityNames[:], ", "))
+			return fmt.Errorf("must be an array of %s", strings.Join(qualityNames(), ", "))
 		}
 		parsed |= bit
 	}
@@ -150,7 +151,7 @@ func (q *Quality) UnmarshalJSON(data []byte) error {
 }
 
 func qualityBit(quoted string) (Quality, bool) {
-	for i, name := range qualityNames {
+	for i, name := range qualityNames() {
 		if quoted == `"`+name+`"` {
 			return 1 << i, true
 		}

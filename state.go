@@ -1,5 +1,7 @@
 package wattline
 
+import "slices"
+
 // Availability tells whether a device answers.
 type Availability string
 
@@ -84,10 +86,5 @@ func (s State) Validate() error {
 
 // Can tells whether the device is known to have a capability.
 func (s State) Can(capability Capability) bool {
-	for _, has := range s.Capabilities {
-		if has == capability {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(s.Capabilities, capability)
 }

@@ -82,7 +82,8 @@ func (ts Topics) Root() string {
 // Build is the topic's text. A level that is missing or is not a name is a
 // CodeInvalid error.
 func (ts Topics) Build(topic Topic) (string, error) {
-	text := ts.Root() + "/" + string(topic.Kind)
+	var text strings.Builder
+	text.WriteString(ts.Root() + "/" + string(topic.Kind))
 	levels := topic.levels()
 	if levels == nil {
 		return "", Invalid(FieldError{"topic", fmt.Sprintf("has no kind %.80q", topic.Kind)})
@@ -91,16 +92,17 @@ func (ts Topics) Build(topic Topic) (string, error) {
 		if err := CheckID(*level); err != nil {
 			return "", Invalid(FieldError{"topic", fmt.Sprintf("level %.80q %v", *level, err)})
 		}
-		text += "/" + *level
+		text.WriteString("/" + *level)
 	}
-	return text, nil
+	return text.String(), nil
 }
 
 // Filter is an MQTT subscription filter: the levels that are empty match
 // anything. It panics on a kind or level that cannot be, which only a mistake
 // in the program can cause; levels from outside go through Build or CheckID.
 func (ts Topics) Filter(topic Topic) string {
-	text := ts.Root() + "/" + string(topic.Kind)
+	var text strings.Builder
+	text.WriteString(ts.Root() + "/" + string(topic.Kind))
 	levels := topic.levels()
 	if levels == nil {
 		panic(fmt.Sprintf("wattline: topic kind %q", topic.Kind))
@@ -108,14 +110,14 @@ func (ts Topics) Filter(topic Topic) string {
 	for _, level := range levels {
 		switch {
 		case *level == "":
-			text += "/+"
+			text.WriteString("/+")
 		case CheckID(*level) == nil:
-			text += "/" + *level
+			text.WriteString("/" + *level)
 		default:
 			panic(fmt.Sprintf("wattline: topic level %q", *level))
 		}
 	}
-	return text
+	return text.String()
 }
 
 var errNotOurTopic = errors.New("is not one of ours")

@@ -382,8 +382,9 @@ func TestAFreshAnswerIsAskedOfThePlug(t *testing.T) {
 func TestReplayIsCheckedAndServed(t *testing.T) {
 	run(t, func(t *testing.T, o office) {
 		topic := wattline.Topic{Kind: wattline.TopicQuery, Component: "collector", Instance: "agent-1", Verb: wattline.VerbReplay}
-		if page, err := o.bus.Request(t.Context(), topic, wattline.ReplayQuery{Stream: "stream-1", From: 1}); err != nil || page.(wattline.ReplayPage).Last != 9 {
-			t.Errorf("%+v %v", page, err)
+		answer, err := o.bus.Request(t.Context(), topic, wattline.ReplayQuery{Stream: "stream-1", From: 1})
+		if page, ok := answer.(wattline.ReplayPage); err != nil || !ok || page.Last != 9 {
+			t.Errorf("%+v %v", answer, err)
 		}
 		for _, bad := range []string{`{}`, `{"stream":"s","from":0}`, `{"stream":"a/b","from":1}`, `{"stream":"s","from":1,"limit":9999}`, `{"stream":"s","from":-1}`} {
 			if _, err := o.bus.Request(t.Context(), topic, json.RawMessage(bad)); wattline.AsError(err).Code != wattline.CodeInvalid {

@@ -216,8 +216,7 @@ func (p *poller) forget(ctx context.Context) {
 
 // deviceError is what is told to somebody who asked for a fresh answer.
 func deviceError(err error) error {
-	var known *kasa.Error
-	if errors.As(err, &known) {
+	if known, ok := errors.AsType[*kasa.Error](err); ok {
 		return wattline.Errorf(known.Class.Code(), "%s", known.Message)
 	}
 	return err

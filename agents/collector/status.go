@@ -47,8 +47,7 @@ func stateError(err error) *wattline.StateError {
 	if err == nil {
 		return nil
 	}
-	var known *kasa.Error
-	if errors.As(err, &known) {
+	if known, ok := errors.AsType[*kasa.Error](err); ok {
 		return &wattline.StateError{Class: string(known.Class), Message: known.Message}
 	}
 	return &wattline.StateError{Class: string(kasa.ClassLocal), Message: err.Error()}

@@ -272,8 +272,7 @@ func mayHaveActed(err error) bool {
 }
 
 func plugError(err error) error {
-	var known *kasa.Error
-	if errors.As(err, &known) {
+	if known, ok := errors.AsType[*kasa.Error](err); ok {
 		return wattline.Errorf(known.Class.Code(), "%s", known.Message)
 	}
 	return err

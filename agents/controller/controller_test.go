@@ -3,6 +3,7 @@ package controller_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"slices"
 	"testing"
@@ -38,7 +39,11 @@ func (p *plug) SetRelay(ctx context.Context, _ kasa.Target, on bool) error {
 	return p.setErr
 }
 
-func sent(err error) bool { known, ok := err.(*kasa.Error); return ok && known.Sent }
+func sent(err error) bool {
+	known := &kasa.Error{}
+	ok := errors.As(err, &known)
+	return ok && known.Sent
+}
 
 func (p *plug) SetLED(_ context.Context, _ kasa.Target, on bool) error {
 	p.led = wattline.RelayOf(on)

@@ -158,7 +158,7 @@ func TestListPagesInTheOrderOfIDs(t *testing.T) {
 	on, _, _ := run(t, filepath.Join(t.TempDir(), "registry.sqlite"), devices...)
 	var got []string
 	after := ""
-	for pages := 0; pages < 5; pages++ {
+	for range 5 {
 		var page wattline.DevicePage
 		if err := ask(t, on, "list", fmt.Sprintf(`{"limit":10,"after":%q}`, after), &page); err != nil {
 			t.Fatal(err)

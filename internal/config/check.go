@@ -115,8 +115,7 @@ func (c Config) checkDevices(found *checker) {
 			found.fail(key+".id", fmt.Sprintf("is that of devices[%d] already", first))
 		}
 		seen[device.ID] = i
-		var invalid *wattline.Error
-		if errors.As(device.Registered(c.Site).Validate(), &invalid) {
+		if invalid, ok := errors.AsType[*wattline.Error](device.Registered(c.Site).Validate()); ok {
 			for _, field := range invalid.Fields {
 				found.fail(key+"."+strings.TrimSuffix(field.Field, "_s"), field.Reason)
 			}

@@ -60,7 +60,7 @@ func TestAnEmptyFileMeansTheDefaults(t *testing.T) {
 func TestFaultsAreNamed(t *testing.T) {
 	for name, c := range map[string]struct{ text, want string }{
 		"an unknown key with its line and the nearest": {"site: hq\npol: 5s\n", `line 2: unknown key "pol"; did you mean "poll"?`},
-		"an unknown key of a device":                   {"devices:\n  - {id: a, adress: b}\n", `line 2: unknown key "adress"; did you mean "address"?`},
+		"an unknown key of a device":                   {"devices:\n  - {id: a, lables: {}}\n", `line 2: unknown key "lables"; did you mean "labels"?`},
 		"a key that is like none":                      {"xyzzyqwerty: 1\n", `line 1: unknown key "xyzzyqwerty"`},
 		"a key given twice":                            {"site: a\nsite: b\n", "line 2"},
 		"no YAML":                                      {"site: [\n", "line 1"},

@@ -70,8 +70,7 @@ func explain(err error) error {
 	}
 	at := known.GetToken()
 	message := known.GetMessage()
-	var unknown *yaml.UnknownFieldError
-	if errors.As(err, &unknown) {
+	if _, ok := errors.AsType[*yaml.UnknownFieldError](err); ok {
 		message = fmt.Sprintf("unknown key %q", at.Value)
 		if near := nearestKey(at.Value); near != "" {
 			message += fmt.Sprintf("; did you mean %q?", near)

@@ -18,8 +18,8 @@ func nearestKey(typed string) string {
 }
 
 func keysOf(t reflect.Type, keys []string) []string {
-	for i := range t.NumField() {
-		field := t.Field(i)
+	for field := range t.Fields() {
+		field := field
 		key := field.Tag.Get("yaml")
 		if key == "" {
 			continue

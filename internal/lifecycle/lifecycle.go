@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 )
@@ -79,8 +80,8 @@ func (s *Stack) Cause() error { return s.cause }
 // long is left behind and named in the error.
 func (s *Stack) Stop() error {
 	var failures []error
-	for i := len(s.parts) - 1; i >= 0; i-- {
-		p := s.parts[i]
+	for _, p := range slices.Backward(s.parts) {
+
 		p.end()
 		select {
 		case err := <-p.ended:

@@ -115,8 +115,8 @@ type structField struct {
 
 func fieldsOf(t reflect.Type) []structField {
 	fields := make([]structField, 0, t.NumField())
-	for i := range t.NumField() {
-		f := t.Field(i)
+	for f := range t.Fields() {
+		f := f
 		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
 		if !f.IsExported() || name == "-" {
 			continue

@@ -48,12 +48,10 @@ func decode(data []byte, into any, unknown json.Options) error {
 
 // faultOf puts the library's error into our words.
 func faultOf(err error) wattline.FieldError {
-	var semantic *json.SemanticError
-	if errors.As(err, &semantic) {
+	if semantic, ok := errors.AsType[*json.SemanticError](err); ok {
 		return wattline.FieldError{Field: fieldOf(semantic.JSONPointer), Reason: semanticReason(semantic)}
 	}
-	var syntactic *jsontext.SyntacticError
-	if errors.As(err, &syntactic) {
+	if syntactic, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
 		if errors.Is(err, jsontext.ErrDuplicateName) {
 			return wattline.FieldError{Field: fieldOf(syntactic.JSONPointer), Reason: "is given twice"}
 		}

@@ -59,8 +59,7 @@ func register[T prometheus.Collector](r *Registry, instrument T) T {
 		return instrument
 	}
 	err := r.registry.Register(instrument)
-	var twice prometheus.AlreadyRegisteredError
-	if errors.As(err, &twice) {
+	if twice, ok := errors.AsType[prometheus.AlreadyRegisteredError](err); ok {
 		if existing, ok := twice.ExistingCollector.(T); ok {
 			return existing
 		}

@@ -12,7 +12,7 @@ import (
 func scrape(t *testing.T, registry *telemetry.Registry) string {
 	t.Helper()
 	recorder := httptest.NewRecorder()
-	registry.Handler().ServeHTTP(recorder, httptest.NewRequest("GET", "/metrics", nil))
+	registry.Handler().ServeHTTP(recorder, httptest.NewRequestWithContext(t.Context(), "GET", "/metrics", nil))
 	body, err := io.ReadAll(recorder.Result().Body)
 	if err != nil {
 		t.Fatal(err)
