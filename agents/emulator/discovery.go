@@ -49,10 +49,8 @@ func (p *Plug) answerDatagram(ctx context.Context, conn net.PacketConn, datagram
 			return
 		}
 	}
-	if _, err := conn.WriteTo(reply, from); err != nil {
-		return
-	}
 	p.mu.Lock()
 	p.stats.Datagrams++
 	p.mu.Unlock()
+	_, _ = conn.WriteTo(reply, from) // a datagram may be lost anyway
 }

@@ -60,7 +60,7 @@ func TestRealtimeSpeaksTheDialectOfTheGeneration(t *testing.T) {
 			if !want.MatchString(text) {
 				t.Fatalf("got %s", text)
 			}
-			if power := answer(t, plug, realtime).at("emeter", "get_realtime", "power").(float64); int(power*1000+0.5) != 61_753 {
+			if power, _ := answer(t, plug, realtime).at("emeter", "get_realtime", "power").(float64); int(power*1000+0.5) != 61_753 {
 				t.Fatalf("%v W does not round to 61.753", power)
 			}
 		}
@@ -115,12 +115,11 @@ func TestStrip(t *testing.T) {
 
 	t.Run("lists six outlets by the whole child id", func(t *testing.T) {
 		info := answer(t, plug, sysinfo).sub("system", "get_sysinfo")
-		children := info["children"].([]any)
+		children := info.list("children")
 		if len(children) != 6 || info["child_num"] != 6.0 {
 			t.Fatalf("%d children", len(children))
 		}
-		second := object(children[1].(map[string]any))
-		if second["id"] != plug.ChildID(1) || len(plug.ChildID(1)) != 42 || second["alias"] != "Outlet 2" || second["state"] != 1.0 {
+		if second := children[1]; second["id"] != plug.ChildID(1) || len(plug.ChildID(1)) != 42 || second["alias"] != "Outlet 2" || second["state"] != 1.0 {
 			t.Errorf("second child is %v", second)
 		}
 	})
@@ -163,7 +162,7 @@ func TestStrip(t *testing.T) {
 	t.Run("names one outlet", func(t *testing.T) {
 		answer(t, plug, in(2, `{"system":{"set_dev_alias":{"alias":"Lamp"}}}`))
 		info := answer(t, plug, sysinfo).sub("system", "get_sysinfo")
-		if name := info["children"].([]any)[2].(map[string]any)["alias"]; name != "Lamp" || info["alias"] == "Lamp" {
+		if name := info.list("children")[2]["alias"]; name != "Lamp" || info["alias"] == "Lamp" {
 			t.Errorf("outlet is %v, strip is %v", name, info["alias"])
 		}
 	})

@@ -231,16 +231,18 @@ func (p *Plug) respond(ctx context.Context, conn net.Conn, request []byte) error
 		return p.spoil(ctx, conn, reply, fault)
 	}
 	p.scratch.frame = kasa.AppendFrame(p.scratch.frame[:0], reply)
+	p.countAnswer(1) // before the client has it and may look at the count
 	if err := p.send(conn, p.scratch.frame); err != nil {
+		p.countAnswer(-1)
 		return err
 	}
+	return p.afterReply()
+}
+
+func (p *Plug) countAnswer(n int64) {
 	p.mu.Lock()
-	p.stats.Answers++
+	p.stats.Answers += n
 	p.mu.Unlock()
-	if p.traits.closesAfterReply {
-		return errLeft
-	}
-	return nil
 }
 
 // send writes in segments, as the plugs do.
