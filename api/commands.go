@@ -66,7 +66,8 @@ func (g *Gateway) postCommands(c *gin.Context) error {
 	ids := g.shadow.targets(request.Selector)
 	if most := g.options.Limits.CommandDevices; len(ids) > most {
 		return wattline.Invalid(wattline.FieldError{
-			Field: "selector", Reason: fmt.Sprintf("chooses %d devices; one request may command %d", len(ids), most)})
+			Field: "selector", Reason: fmt.Sprintf("chooses %d devices; one request may command %d", len(ids), most),
+		})
 	}
 	results := g.commandAll(c.Request.Context(), ids, order{
 		action: request.Action, actor: actor(c.Request),
@@ -78,8 +79,7 @@ func (g *Gateway) postCommands(c *gin.Context) error {
 // validate reports every fault, with its path in the body.
 func (r CommandsRequest) validate() error {
 	var faults []wattline.FieldError
-	var invalid *wattline.Error
-	if errors.As(r.Selector.Validate(), &invalid) {
+	if invalid, is := errors.AsType[*wattline.Error](r.Selector.Validate()); is {
 		for _, fault := range invalid.Fields {
 			if fault.Field != "selector" {
 				fault.Field = "selector." + fault.Field
@@ -92,7 +92,8 @@ func (r CommandsRequest) validate() error {
 	}
 	if given := time.Duration(r.TimeoutS) * time.Millisecond; given < minCommandTime || given > maxCommandTime {
 		faults = append(faults, wattline.FieldError{
-			Field: "timeout_s", Reason: fmt.Sprintf("must lie between %v and %.0f", minCommandTime.Seconds(), maxCommandTime.Seconds())})
+			Field: "timeout_s", Reason: fmt.Sprintf("must lie between %v and %.0f", minCommandTime.Seconds(), maxCommandTime.Seconds()),
+		})
 	}
 	if len(faults) > 0 {
 		return wattline.Invalid(faults[:min(len(faults), maxFields)]...)

@@ -23,8 +23,10 @@ func TestARelayIsSwitchedByOneCommandToItsSite(t *testing.T) {
 		part, state string
 		action      wattline.Action
 	}{
-		{"relay", "on", wattline.ActionOn}, {"relay", "off", wattline.ActionOff},
-		{"led", "on", wattline.ActionLEDOn}, {"led", "off", wattline.ActionLEDOff},
+		{"relay", "on", wattline.ActionOn},
+		{"relay", "off", wattline.ActionOff},
+		{"led", "on", wattline.ActionLEDOn},
+		{"led", "off", wattline.ActionLEDOff},
 	} {
 		a := o.do(t, http.MethodPut, "/api/v1/devices/desk-1/"+c.part, `{"state":"`+c.state+`"}`)
 		asks := o.bus.asks()
@@ -75,7 +77,8 @@ func TestAControllersRefusalIsAnErrorWithTheCommandsID(t *testing.T) {
 	o := open(t)
 	o.bus.set(func(b *fakeBus) {
 		b.answer = func(_ context.Context, ask bus.Ask) (any, error) {
-			return wattline.FailedResult(ask.Body.(wattline.Command), wattline.Errorf(wattline.CodeDeviceError, "err_code -3"), noon()), nil
+			command, _ := ask.Body.(wattline.Command)
+			return wattline.FailedResult(command, wattline.Errorf(wattline.CodeDeviceError, "err_code -3"), noon()), nil
 		}
 	})
 	a := o.do(t, "PUT", "/api/v1/devices/desk-1/relay", `{"state":"off"}`)

@@ -220,7 +220,8 @@ func answerAll(_ context.Context, ask bus.Ask) (any, error) {
 // deviceMessage is one of the three kinds about desk-1.
 func deviceMessage(kind uint8, text []byte) bus.Message {
 	topics := []wattline.Topic{
-		{Kind: wattline.TopicDevice, Device: "desk-1"}, {Kind: wattline.TopicState, Site: "hq", Device: "desk-1"},
+		{Kind: wattline.TopicDevice, Device: "desk-1"},
+		{Kind: wattline.TopicState, Site: "hq", Device: "desk-1"},
 		{Kind: wattline.TopicData, Site: "hq", Device: "desk-1"},
 	}
 	return bus.Message{Topic: topics[int(kind)%len(topics)], Payload: text}

@@ -70,7 +70,7 @@ func (g *Gateway) Listen() error {
 	listener := g.options.Listener
 	if listener == nil {
 		var err error
-		if listener, err = net.Listen("tcp", g.options.Listen); err != nil {
+		if listener, err = (&net.ListenConfig{}).Listen(context.Background(), "tcp", g.options.Listen); err != nil {
 			return fmt.Errorf("listen on %s: %w", g.options.Listen, err)
 		}
 	}

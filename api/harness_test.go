@@ -74,7 +74,8 @@ func (o *office) furnish(t testing.TB) {
 	desk.ID, desk.Location, desk.Labels = "desk-2", "hq/f1/r101/desk-2", map[string]string{"cost-centre": "4200"}
 	o.bus.device(t, desk)
 	o.bus.device(t, wattline.Device{
-		ID: "printer-1", Kind: "printer", Location: "hq/f2/hall", Site: "hq", Address: "192.0.2.12", Protected: true})
+		ID: "printer-1", Kind: "printer", Location: "hq/f2/hall", Site: "hq", Address: "192.0.2.12", Protected: true,
+	})
 	o.bus.device(t, wattline.Device{ID: "new-1", Kind: "printer", Location: "hq/f10", Site: "lab", Address: "192.0.2.13"})
 	o.bus.device(t, wattline.Device{ID: "down-1", Kind: "workstation", Location: "hq/f2/r201", Site: "hq", Address: "192.0.2.14"})
 	for _, id := range []string{"desk-1", "desk-2"} {
@@ -117,7 +118,7 @@ func decoded[T any](t testing.TB, a answer) T {
 
 // request builds one to this gateway; a body is JSON.
 func request(method, target, body string) *http.Request {
-	r := httptest.NewRequest(method, "/", strings.NewReader(body))
+	r := httptest.NewRequestWithContext(context.Background(), method, "/", strings.NewReader(body))
 	path, query, _ := strings.Cut(target, "?")
 	r.URL = &url.URL{Path: path, RawQuery: query}
 	if unescaped, err := url.PathUnescape(path); err == nil && unescaped != path {

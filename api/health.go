@@ -43,7 +43,6 @@ type ReadinessResult struct {
 //	@Success	200	{object}	Health
 //	@Failure	400	{object}	Problem	"invalid"
 //	@Failure	403	{object}	Problem	"forbidden"
-//	@Failure	429	{object}	Problem	"busy"
 //	@Router		/-/healthy [get]
 func (g *Gateway) getHealthy(c *gin.Context) error {
 	if err := noQuery(c); err != nil {
@@ -63,7 +62,6 @@ func (g *Gateway) getHealthy(c *gin.Context) error {
 //	@Failure		503	{object}	Readiness	"not ready; the checks say why"
 //	@Failure		400	{object}	Problem		"invalid"
 //	@Failure		403	{object}	Problem		"forbidden"
-//	@Failure		429	{object}	Problem		"busy"
 //	@Router			/-/ready [get]
 func (g *Gateway) getReady(c *gin.Context) error {
 	if err := noQuery(c); err != nil {
@@ -124,7 +122,6 @@ func result(name string, ok bool, reason string) ReadinessResult {
 //	@Success	200	{string}	string	"Prometheus text format"
 //	@Failure	403	{object}	Problem	"forbidden"
 //	@Failure	404	{object}	Problem	"not_found: metrics are not kept"
-//	@Failure	429	{object}	Problem	"busy"
 //	@Router		/metrics [get]
 func (g *Gateway) getMetrics(c *gin.Context) error {
 	if g.options.Metrics == nil {

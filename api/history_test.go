@@ -50,14 +50,17 @@ func TestReadingsAreAskedOfHistory(t *testing.T) {
 	o := open(t, func(options *api.Options) { options.Timezone = madrid(t) })
 	for query, want := range map[string]wattline.ReadingsQuery{
 		"device=desk-2&device=desk-1&from=2026-03-28T00:00:00Z&to=2026-03-29T02:00:00%2B02:00&limit=7": {
-			Devices: []string{"desk-1", "desk-2"}, Limit: 7, From: at(t, "2026-03-28T00:00:00Z"), To: at(t, "2026-03-29T00:00:00Z")},
+			Devices: []string{"desk-1", "desk-2"}, Limit: 7, From: at(t, "2026-03-28T00:00:00Z"), To: at(t, "2026-03-29T00:00:00Z"),
+		},
 		"location=hq/f1&label=floor:1&from=2026-03-29&to=2026-03-30": { // a day of 23 hours
 			Devices: []string{"desk-1"}, Limit: 1000, From: at(t, "2026-03-28T23:00:00Z"), To: at(t, "2026-03-29T22:00:00Z")},
 		"kind=printer&to=2026-03-30T12:00:00Z": {
-			Devices: []string{"new-1", "printer-1"}, Limit: 1000, From: at(t, "2026-03-29T22:00:00Z"), To: at(t, "2026-03-30T12:00:00Z")},
+			Devices: []string{"new-1", "printer-1"}, Limit: 1000, From: at(t, "2026-03-29T22:00:00Z"), To: at(t, "2026-03-30T12:00:00Z"),
+		},
 		"to=2026-03-30": {
 			Devices: []string{"desk-1", "desk-2", "down-1", "new-1", "printer-1"}, Limit: 1000,
-			From: at(t, "2026-03-28T23:00:00Z"), To: at(t, "2026-03-29T22:00:00Z")},
+			From: at(t, "2026-03-28T23:00:00Z"), To: at(t, "2026-03-29T22:00:00Z"),
+		},
 	} {
 		t.Run(query, func(t *testing.T) {
 			a := o.get(t, "/api/v1/readings?"+query)
@@ -130,20 +133,25 @@ func TestConsumptionIsAskedByGroups(t *testing.T) {
 	for query, want := range map[string]wattline.ConsumptionQuery{
 		"location=hq/f1&from=2026-03-29&to=2026-03-30": {
 			Groups: desks("desk-1", "desk-2"), Window: "hour", Timezone: "Europe/Madrid", Limit: 1000,
-			From: at(t, "2026-03-28T23:00:00Z"), To: at(t, "2026-03-29T22:00:00Z")},
+			From: at(t, "2026-03-28T23:00:00Z"), To: at(t, "2026-03-29T22:00:00Z"),
+		},
 		"location=hq/f1&from=2026-03-29&to=2026-03-30&tz=America/New_York&window=quarter&group_by=device&limit=3": {
 			Groups: desks("desk-1", "desk-2"), Window: "quarter", Timezone: "America/New_York", Limit: 3,
-			From: at(t, "2026-03-29T04:00:00Z"), To: at(t, "2026-03-30T04:00:00Z")},
+			From: at(t, "2026-03-29T04:00:00Z"), To: at(t, "2026-03-30T04:00:00Z"),
+		},
 		"from=2026-03-01&to=2026-04-01&tz=UTC&window=month&group_by=kind": {
 			Groups: []wattline.Group{
 				{Name: "printer", Devices: []string{"new-1", "printer-1"}},
 				{Name: "workstation", Devices: []string{"desk-1", "desk-2", "down-1"}},
-			}, Window: "month", Timezone: "UTC", Limit: 1000, From: at(t, "2026-03-01T00:00:00Z"), To: at(t, "2026-04-01T00:00:00Z")},
+			}, Window: "month", Timezone: "UTC", Limit: 1000, From: at(t, "2026-03-01T00:00:00Z"), To: at(t, "2026-04-01T00:00:00Z"),
+		},
 		"from=2026-03-01&to=2026-04-01&tz=UTC&window=week&group_by=location:2": {
 			Groups: []wattline.Group{
-				{Name: "hq/f1", Devices: []string{"desk-1", "desk-2"}}, {Name: "hq/f10", Devices: []string{"new-1"}},
+				{Name: "hq/f1", Devices: []string{"desk-1", "desk-2"}},
+				{Name: "hq/f10", Devices: []string{"new-1"}},
 				{Name: "hq/f2", Devices: []string{"down-1", "printer-1"}},
-			}, Window: "week", Timezone: "UTC", Limit: 1000, From: at(t, "2026-03-01T00:00:00Z"), To: at(t, "2026-04-01T00:00:00Z")},
+			}, Window: "week", Timezone: "UTC", Limit: 1000, From: at(t, "2026-03-01T00:00:00Z"), To: at(t, "2026-04-01T00:00:00Z"),
+		},
 	} {
 		t.Run(query, func(t *testing.T) {
 			a := o.get(t, "/api/v1/consumption?"+query)

@@ -29,13 +29,19 @@ func (g *Gateway) around(c *gin.Context) {
 	c.Header("X-Content-Type-Options", "nosniff")
 	c.Header("Cache-Control", "no-store")
 	defer g.finish(c, start)
-	defer g.recoverPanic(c)
+	defer func() {
+		if cause := recover(); cause != nil {
+			g.panicked(c, cause)
+		}
+	}()
 	g.meters.inFlight.Inc()
 	defer g.meters.inFlight.Dec()
-	defer g.admitted.Add(-1)
-	if g.admitted.Add(1) > int64(g.options.Limits.Requests) {
-		g.refuse(c, wattline.Errorf(wattline.CodeBusy, "too many requests at once"))
-		return
+	if strings.HasPrefix(c.Request.URL.Path, "/api/") { // monitoring goes on when much is asked
+		defer g.admitted.Add(-1)
+		if g.admitted.Add(1) > int64(g.options.Limits.Requests) {
+			g.refuse(c, wattline.Errorf(wattline.CodeBusy, "too many requests at once"))
+			return
+		}
 	}
 	if g.loopback.Load() && !g.knownHost(c.Request.Host) {
 		g.refuse(c, wattline.Errorf(wattline.CodeForbidden,
@@ -80,13 +86,9 @@ func (g *Gateway) knownHost(hostport string) bool {
 	return err == nil
 }
 
-// recoverPanic answers 500 where a handler panicked. http.ErrAbortHandler is
+// panicked answers 500 where a handler panicked. http.ErrAbortHandler is
 // net/http's own way of dropping a connection and goes on to it.
-func (g *Gateway) recoverPanic(c *gin.Context) {
-	cause := recover()
-	if cause == nil {
-		return
-	}
+func (g *Gateway) panicked(c *gin.Context, cause any) {
 	if cause == http.ErrAbortHandler { //nolint:errorlint // net/http panics with this very value
 		panic(cause)
 	}

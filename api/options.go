@@ -50,7 +50,7 @@ type Limits struct {
 	BodyBytes int64
 	// ReplyBytes of a component's answer that is passed on; 1 MiB.
 	ReplyBytes int
-	// Requests served at once; 512.
+	// Requests below /api served at once; 512.
 	Requests int
 	// Devices kept in the shadow; 20,000. As many again may be kept of which
 	// the registry has not told yet.

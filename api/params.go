@@ -35,16 +35,19 @@ func readParams(r *http.Request) (*params, error) {
 	}
 	if len(r.URL.RawQuery) > maxQueryBytes {
 		return nil, wattline.Invalid(wattline.FieldError{
-			Field: "query", Reason: fmt.Sprintf("must be at most %d bytes", maxQueryBytes)})
+			Field: "query", Reason: fmt.Sprintf("must be at most %d bytes", maxQueryBytes),
+		})
 	}
 	values, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		return nil, wattline.Invalid(wattline.FieldError{
-			Field: "query", Reason: "must be name=value pairs with & between them, special characters written as %XX"})
+			Field: "query", Reason: "must be name=value pairs with & between them, special characters written as %XX",
+		})
 	}
 	if len(values) > maxParams {
 		return nil, wattline.Invalid(wattline.FieldError{
-			Field: "query", Reason: fmt.Sprintf("must have at most %d parameters", maxParams)})
+			Field: "query", Reason: fmt.Sprintf("must have at most %d parameters", maxParams),
+		})
 	}
 	p.values = values
 	return p, nil

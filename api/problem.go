@@ -70,8 +70,7 @@ func problemOf(err error, requestID string) Problem {
 	if len(problem.Detail) > maxDetail {
 		problem.Detail = strings.ToValidUTF8(problem.Detail[:maxDetail], "") + "…"
 	}
-	var command *commandError
-	if errors.As(err, &command) {
+	if command, is := errors.AsType[*commandError](err); is {
 		problem.CommandID = command.id
 	}
 	return problem

@@ -60,8 +60,11 @@ func TestWhatIsNotThereIsAProblemToo(t *testing.T) {
 		wantProblem(t, o.get(t, path), wattline.CodeNotFound, "")
 	}
 	for _, c := range []struct{ method, path, allow string }{
-		{"DELETE", "/api/v1/devices", "GET, HEAD"}, {"POST", "/api/v1/devices/desk-1/relay", "PUT"},
-		{"GET", "/api/v1/commands", "POST"}, {"OPTIONS", "/api/v1/devices/desk-1", "GET, HEAD"}, {"BREW", "/-/healthy", "GET, HEAD"},
+		{"DELETE", "/api/v1/devices", "GET, HEAD"},
+		{"POST", "/api/v1/devices/desk-1/relay", "PUT"},
+		{"GET", "/api/v1/commands", "POST"},
+		{"OPTIONS", "/api/v1/devices/desk-1", "GET, HEAD"},
+		{"BREW", "/-/healthy", "GET, HEAD"},
 	} {
 		a := o.do(t, c.method, c.path, "")
 		wantProblem(t, a, wattline.CodeMethodNotAllowed, "")
@@ -171,7 +174,7 @@ func (statusOnly) Write(p []byte) (int, error) { return len(p), nil }
 func (s statusOnly) WriteHeader(status int)    { *s.status = status }
 
 func TestATakenAddressIsKnownBeforeAnythingRuns(t *testing.T) {
-	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	taken, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -193,7 +196,7 @@ func TestATakenAddressIsKnownBeforeAnythingRuns(t *testing.T) {
 
 func TestRequestsUnderWayAreFinishedAtTheEnd(t *testing.T) {
 	fake := newFakeBus()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -219,7 +222,7 @@ func TestRequestsUnderWayAreFinishedAtTheEnd(t *testing.T) {
 	<-asked
 	cancel()
 	eventually(t, "the end of the listener", func() bool {
-		conn, err := net.DialTimeout("tcp", listener.Addr().String(), time.Second)
+		conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(t.Context(), "tcp", listener.Addr().String())
 		if err == nil {
 			_ = conn.Close()
 		}

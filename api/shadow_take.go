@@ -77,7 +77,8 @@ func decode[T interface{ Validate() error }](message bus.Message, id func(T) str
 	}
 	if id(value) != message.Topic.Device {
 		return nil, wattline.Invalid(wattline.FieldError{
-			Field: "device", Reason: fmt.Sprintf("is %.80q on the topic of %.80q", id(value), message.Topic.Device)})
+			Field: "device", Reason: fmt.Sprintf("is %.80q on the topic of %.80q", id(value), message.Topic.Device),
+		})
 	}
 	return &value, nil
 }

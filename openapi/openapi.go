@@ -7,6 +7,8 @@ package openapi
 
 import _ "embed"
 
+//go:generate ./generate.sh
+
 //go:embed openapi.json
 var document []byte
 

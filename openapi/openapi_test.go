@@ -37,7 +37,7 @@ func TestTheDescriptionIsValidAndItsOperationsAreNamed(t *testing.T) {
 
 func TestTheGeneratedFilesAreUpToDate(t *testing.T) {
 	out := t.TempDir()
-	generate := exec.Command("./generate.sh", out)
+	generate := exec.CommandContext(t.Context(), "./generate.sh", out)
 	if said, err := generate.CombinedOutput(); err != nil {
 		t.Fatalf("openapi/generate.sh: %v\n%s", err, said)
 	}
