@@ -1,0 +1,117 @@
+package journal_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/wattline/wattline/internal/journal"
+)
+
+// crashPath names the variable that turns this test binary into a process that
+// appends until it is killed.
+const crashPath = "WATTLINE_TEST_JOURNAL"
+
+func bg() context.Context { return context.Background() }
+
+// appendForEver prints "number device" for each reading that was acknowledged.
+func appendForEver(path string) {
+	const appenders = 16
+	j, err := journal.Open(bg(), journal.Options{Path: path, CommitInterval: 2 * time.Millisecond})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	if err := j.Stored(bg(), "archive", j.LastSeq()/2); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	var all sync.WaitGroup
+	var out sync.Mutex
+	for n := range appenders {
+		all.Go(func() {
+			for i := n; ; i += appenders {
+				kept, err := j.Append(bg(), readingOf(i, time.Now()))
+				if err != nil {
+					fmt.Fprintln(os.Stderr, err)
+					os.Exit(1)
+				}
+				out.Lock()
+				fmt.Println(kept.Seq, kept.Device, int64(kept.PowerW))
+				out.Unlock()
+			}
+		})
+	}
+	all.Wait()
+}
+
+type acknowledged struct {
+	device string
+	power  int64
+}
+
+func TestKilledWhileAppending(t *testing.T) {
+	const kills = 30
+	path := filepath.Join(t.TempDir(), "journal.db")
+	said := map[uint64]acknowledged{}
+	for range kills {
+		killOne(t, path, said)
+	}
+
+	j := opened(t, journal.Options{Path: path})
+	held := map[uint64]acknowledged{}
+	for _, r := range everything(t, j) {
+		held[r.Seq] = acknowledged{r.Device, int64(r.PowerW)}
+	}
+	first := j.Status().First
+	for seq, want := range said {
+		if got, ok := held[seq]; seq >= first && (!ok || got != want) {
+			t.Errorf("reading %d was acknowledged as %v and is %v (%v)", seq, want, got, ok)
+		}
+	}
+	if len(said) < kills {
+		t.Errorf("only %d readings were acknowledged in %d runs", len(said), kills)
+	}
+	t.Logf("%d acknowledged, %d held from %d to %d", len(said), len(held), first, j.LastSeq())
+}
+
+// killOne lets a process append for a random time and kills it.
+func killOne(t *testing.T, path string, said map[uint64]acknowledged) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
+	cmd.Env = append(os.Environ(), crashPath+"="+path)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	wanted := 1 + rand.IntN(400)
+	lines := bufio.NewScanner(out)
+	for n := 0; lines.Scan(); n++ {
+		if n == wanted {
+			if err := cmd.Process.Kill(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var seq uint64
+		var a acknowledged
+		if _, err := fmt.Sscan(lines.Text(), &seq, &a.device, &a.power); err != nil {
+			continue // the line at which it was killed
+		}
+		if had, twice := said[seq]; twice {
+			t.Fatalf("number %d was given to %v and again to %v", seq, had, a)
+		}
+		said[seq] = a
+	}
+	_ = cmd.Wait() // killed
+}

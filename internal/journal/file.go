@@ -1,0 +1,230 @@
+package journal
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/internal/sqlite"
+)
+
+// columns are those of a reading besides its number, in thousandths of their
+// units. SQLite keeps small numbers in few bytes: a row takes about 50.
+const columns = "device, time_ms, power_w, voltage_v, current_a, energy_wh, meter_wh, relay_on, rssi_dbm, covers_s, quality"
+
+const columnTypes = `
+	device    TEXT    NOT NULL,
+	time_ms   INTEGER NOT NULL,
+	power_w   INTEGER NOT NULL,
+	voltage_v INTEGER NOT NULL,
+	current_a INTEGER NOT NULL,
+	energy_wh INTEGER NOT NULL,
+	meter_wh  INTEGER NOT NULL,
+	relay_on  INTEGER NOT NULL,
+	rssi_dbm  INTEGER NOT NULL,
+	covers_s  INTEGER NOT NULL,
+	quality   INTEGER NOT NULL`
+
+// The table last repeats each device's newest reading, in the transaction of
+// the reading itself. Its greatest number is therefore the journal's last, even
+// when every reading has been trimmed.
+const schema = `
+CREATE TABLE stream(name TEXT NOT NULL) STRICT;
+CREATE TABLE reading(seq INTEGER PRIMARY KEY,` + columnTypes + `) STRICT;
+CREATE TABLE last(seq INTEGER NOT NULL,` + columnTypes + `, PRIMARY KEY (device)) STRICT, WITHOUT ROWID;
+CREATE TABLE hook(name TEXT PRIMARY KEY, seq INTEGER NOT NULL, forgotten INTEGER NOT NULL) STRICT, WITHOUT ROWID;`
+
+const (
+	insertReading = "INSERT INTO reading(seq, " + columns + ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?)"
+	upsertLast    = "INSERT OR REPLACE INTO last(seq, " + columns + ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?)"
+	upsertHook    = "INSERT OR REPLACE INTO hook(name, seq, forgotten) VALUES (?,?,?)"
+	deleteUpTo    = "DELETE FROM reading WHERE seq <= ?"
+	selectPage    = "SELECT seq, " + columns + " FROM reading WHERE seq BETWEEN ? AND ? ORDER BY seq LIMIT ?"
+	selectLast    = "SELECT seq, " + columns + " FROM last"
+	selectTime    = "SELECT time_ms FROM reading WHERE seq >= ? ORDER BY seq LIMIT 1"
+	// selectOlder is the last of the first ? readings before one that is not
+	// older than ?; NULL if there is no reading.
+	selectOlder = `SELECT coalesce(min(CASE WHEN time_ms >= ? THEN seq END) - 1, max(seq))
+		FROM (SELECT seq, time_ms FROM reading ORDER BY seq LIMIT ?)`
+)
+
+// file is an open SQLite file with the statements that every commit needs.
+type file struct {
+	db     *sqlite.DB
+	insert *sql.Stmt
+	upsert *sql.Stmt
+}
+
+// openFile opens or makes the file. A new one begins with the seed: its stream
+// and, where the seed has them, what the file before it knew.
+func openFile(ctx context.Context, options Options, seed state) (*file, state, error) {
+	db, err := sqlite.Open(ctx, options.Path, sqlite.Options{
+		Migrations: []string{schema}, SetAside: true, Log: options.Log,
+	})
+	if err != nil {
+		return nil, state{}, err
+	}
+	if aside := db.SetAsideAs(); aside != "" {
+		seed.aside = aside
+	}
+	f := &file{db: db}
+	found, err := f.load(ctx, options.Log, seed)
+	switch {
+	case err == nil:
+		return f, found, nil
+	case sqlite.IsDamaged(err) && seed.aside == "":
+		// Too large to be checked when it was opened, and damaged.
+		if seed.aside, err = f.setAside(options, err); err != nil {
+			return nil, state{}, err
+		}
+		return openFile(ctx, options, seed)
+	}
+	return nil, state{}, errors.Join(err, db.Close())
+}
+
+// setAside closes a damaged file and gives it another name, which it logs.
+func (f *file) setAside(options Options, damage error) (string, error) {
+	closeErr := f.db.Close()
+	aside, err := sqlite.SetAside(options.Path)
+	if err != nil {
+		return "", errors.Join(err, closeErr)
+	}
+	options.Log.Error("journal file was damaged; it was set aside and a new one begun",
+		"file", options.Path, "set_aside", aside, "error", damage)
+	return aside, nil
+}
+
+// load reads what the writer has to know and prepares its statements.
+func (f *file) load(ctx context.Context, log *slog.Logger, seed state) (state, error) {
+	found := state{aside: seed.aside, newest: map[string]wattline.Reading{}, hooks: map[string]mark{}}
+	db := f.db.Writer()
+	var err error
+	if f.insert, err = db.PrepareContext(ctx, insertReading); err != nil {
+		return found, err
+	}
+	if f.upsert, err = db.PrepareContext(ctx, upsertLast); err != nil {
+		return found, err
+	}
+	err = db.QueryRowContext(ctx, "SELECT name FROM stream").Scan(&found.stream)
+	if errors.Is(err, sql.ErrNoRows) {
+		found.stream = seed.stream
+		err = f.begin(ctx, log, seed)
+	}
+	if err != nil {
+		return found, err
+	}
+	if err := each(ctx, db, selectLast, found.readNewest); err != nil {
+		return found, err
+	}
+	if err := each(ctx, db, "SELECT name, seq, forgotten FROM hook", found.readHook); err != nil {
+		return found, err
+	}
+	var first, last sql.Null[uint64]
+	err = db.QueryRowContext(ctx, "SELECT (SELECT min(seq) FROM reading), (SELECT max(seq) FROM reading)").Scan(&first, &last)
+	if err != nil {
+		return found, err
+	}
+	found.last = max(found.last, last.V)
+	found.first = found.last + 1
+	if first.Valid {
+		found.first = first.V
+	}
+	found.bytes, err = f.db.UsedBytes(ctx)
+	return found, err
+}
+
+// begin makes a new file's content out of the seed, all of it or nothing.
+func (f *file) begin(ctx context.Context, log *slog.Logger, seed state) error {
+	if seed.newest == nil && seed.aside != "" {
+		seed.newest = salvage(ctx, log, seed.aside)
+	}
+	return f.db.Write(ctx, func(tx *sql.Tx) error {
+		for _, reading := range seed.newest {
+			if _, err := tx.StmtContext(ctx, f.upsert).ExecContext(ctx, values(reading)...); err != nil {
+				return err
+			}
+		}
+		for name, m := range seed.hooks {
+			if _, err := tx.ExecContext(ctx, upsertHook, name, m.seq, m.forgotten); err != nil {
+				return err
+			}
+		}
+		_, err := tx.ExecContext(ctx, "INSERT INTO stream VALUES (?)", seed.stream)
+		return err
+	})
+}
+
+// salvage reads the newest readings, on which the energy counters stand, out of
+// a damaged file as far as that is possible. In the stream that follows they
+// have no number.
+func salvage(ctx context.Context, log *slog.Logger, aside string) map[string]wattline.Reading {
+	newest := map[string]wattline.Reading{}
+	err := sqlite.Salvage(ctx, aside, selectLast, func(rows *sql.Rows) error {
+		reading, err := scan(rows, "")
+		reading.Seq = 0
+		if err == nil && reading.Validate() == nil {
+			newest[reading.Device] = reading
+		}
+		return nil
+	})
+	log.Info("newest readings were read out of the damaged journal file", "devices", len(newest), "ended_by", err)
+	return newest
+}
+
+func (s *state) readNewest(rows *sql.Rows) error {
+	reading, err := scan(rows, s.stream)
+	if err != nil {
+		return err
+	}
+	if reading.Seq == 0 { // salvaged
+		reading.Stream = ""
+	}
+	s.newest[reading.Device] = reading
+	s.last = max(s.last, reading.Seq)
+	return nil
+}
+
+func (s *state) readHook(rows *sql.Rows) error {
+	var name string
+	var m mark
+	err := rows.Scan(&name, &m.seq, &m.forgotten)
+	s.hooks[name] = m
+	return err
+}
+
+func each(ctx context.Context, db *sql.DB, query string, row func(*sql.Rows) error) error {
+	rows, err := db.QueryContext(ctx, query)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := row(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+func values(r wattline.Reading) []any {
+	return []any{
+		int64(r.Seq), r.Device, r.Time.UnixMilli(), int64(r.PowerW), int64(r.VoltageV), int64(r.CurrentA),
+		int64(r.EnergyWh), int64(r.MeterWh), r.Relay == wattline.RelayOn, r.RSSIdBm, int64(r.CoversS), int64(r.Quality),
+	}
+}
+
+func scan(rows *sql.Rows, stream string) (wattline.Reading, error) {
+	r := wattline.Reading{Stream: stream}
+	var timeMS int64
+	var on bool
+	err := rows.Scan(&r.Seq, &r.Device, &timeMS, &r.PowerW, &r.VoltageV, &r.CurrentA,
+		&r.EnergyWh, &r.MeterWh, &on, &r.RSSIdBm, &r.CoversS, &r.Quality)
+	if err != nil {
+		return r, fmt.Errorf("row %d: %w", r.Seq, err)
+	}
+	r.Time, r.Relay = wattline.AtMilli(timeMS), wattline.RelayOf(on)
+	return r, nil
+}

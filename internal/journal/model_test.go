@@ -1,0 +1,260 @@
+package journal_test
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/internal/journal"
+)
+
+// model is what a journal should be: a list that is never trimmed, and how far
+// each hook has stored.
+type model struct {
+	t       *rapid.T
+	folder  string
+	path    string
+	journal *journal.Journal
+
+	stream string
+	all    []wattline.Reading
+	newest map[string]wattline.Reading
+	stored map[string]uint64
+	gone   map[string]bool // forgotten
+	// trimmed is the most that all hooks that were waited for at the time had
+	// stored: one that is heard of later cannot bring it back.
+	trimmed uint64
+}
+
+// waited names the hook that the configuration of every journal here names.
+const waited = "influx"
+
+func TestJournalAgainstModel(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		folder := memoryFolder(rt)
+		defer os.RemoveAll(folder)
+		var failure any
+		synctest.Test(t, func(*testing.T) {
+			m := &model{t: rt, folder: folder, path: filepath.Join(folder, "0.db")}
+			m.begin()
+			defer func() { // rapid wants its panic in its own goroutine
+				failure = recover()
+				closed(rt, m.journal)
+			}()
+			rt.Repeat(map[string]func(*rapid.T){
+				"":        m.check,
+				"append":  m.append,
+				"store":   m.store,
+				"forget":  m.forget,
+				"page":    m.page,
+				"wait":    func(*rapid.T) { time.Sleep(2 * time.Second) },
+				"reopen":  m.reopen,
+				"crash":   m.crash,
+				"damage":  m.damage,
+				"destroy": m.destroy,
+			})
+		})
+		if failure != nil {
+			panic(failure)
+		}
+	})
+}
+
+func (m *model) options() journal.Options {
+	return journal.Options{Path: m.path, WaitFor: []string{waited}, CommitReadings: 50}
+}
+
+// begin opens a journal that should be empty.
+func (m *model) begin() {
+	m.journal = open(m.t, m.options())
+	if m.journal.Stream() == m.stream {
+		m.t.Fatal("the stream is not new")
+	}
+	m.stream, m.all = m.journal.Stream(), nil
+	m.stored, m.gone, m.trimmed = map[string]uint64{}, map[string]bool{}, 0
+}
+
+func (m *model) append(t *rapid.T) {
+	if m.newest == nil {
+		m.newest = map[string]wattline.Reading{}
+	}
+	for range rapid.IntRange(1, 30).Draw(t, "readings") {
+		reading := readingOf(rapid.IntRange(0, 1<<40).Draw(t, "n"), time.Now())
+		kept := mustAppend(t, m.journal, reading)
+		reading.Stream, reading.Seq = m.stream, uint64(len(m.all)+1)
+		if diff := cmp.Diff(reading, kept); diff != "" {
+			t.Fatal(diff)
+		}
+		m.all = append(m.all, reading)
+		m.newest[reading.Device] = reading
+	}
+}
+
+func (m *model) hook(t *rapid.T) string {
+	return rapid.SampledFrom([]string{waited, "archive", "other"}).Draw(t, "hook")
+}
+
+func (m *model) store(t *rapid.T) {
+	hook := m.hook(t)
+	seq := uint64(rapid.IntRange(0, len(m.all)+2).Draw(t, "seq"))
+	err := m.journal.Stored(bg(), hook, seq)
+	had, known := m.stored[hook]
+	switch {
+	case seq > uint64(len(m.all)):
+		if codeOf(err) != wattline.CodeInvalid {
+			t.Fatalf("a number that was never given: %v", err)
+		}
+	case err != nil:
+		t.Fatal(err)
+	case !known || seq > had:
+		m.stored[hook] = seq
+		delete(m.gone, hook)
+	}
+}
+
+func (m *model) forget(t *rapid.T) {
+	hook := m.hook(t)
+	_, known := m.stored[hook]
+	err := m.journal.Forget(bg(), hook)
+	switch {
+	case hook == waited:
+		if codeOf(err) != wattline.CodeConflict {
+			t.Fatalf("forgetting a configured hook: %v", err)
+		}
+	case !known || m.gone[hook]:
+		if codeOf(err) != wattline.CodeNotFound {
+			t.Fatalf("forgetting a hook that is not waited for: %v", err)
+		}
+	case err != nil:
+		t.Fatal(err)
+	default:
+		m.gone[hook] = true
+	}
+}
+
+// least is what every hook that is waited for has stored.
+func (m *model) least() uint64 {
+	least := m.stored[waited]
+	for hook, seq := range m.stored {
+		if !m.gone[hook] {
+			least = min(least, seq)
+		}
+	}
+	return least
+}
+
+func (m *model) page(t *rapid.T) {
+	from := uint64(rapid.IntRange(1, len(m.all)+2).Draw(t, "from"))
+	limit := rapid.IntRange(1, 300).Draw(t, "limit")
+	page := mustPage(t, m.journal, from, limit)
+	last := uint64(len(m.all))
+	if page.Last != last || page.First > last+1 || page.First < 1 {
+		t.Fatalf("holds %d to %d, last is %d", page.First, page.Last, last)
+	}
+	from = max(from, page.First)
+	to := min(last, from+uint64(limit)-1)
+	want := []wattline.Reading{}
+	if from <= to {
+		want = m.all[from-1 : to]
+	}
+	if diff := cmp.Diff(want, page.Readings); diff != "" {
+		t.Fatalf("from %d limit %d: %s", from, limit, diff)
+	}
+}
+
+func (m *model) check(t *rapid.T) {
+	status := m.journal.Status()
+	if status.Last != uint64(len(m.all)) || status.Dropped != 0 || m.journal.Stream() != m.stream {
+		t.Fatalf("status %+v with %d readings", status, len(m.all))
+	}
+	m.trimmed = max(m.trimmed, m.least())
+	if status.First > m.trimmed+1 {
+		t.Fatalf("begins at %d, but not all have stored more than %d", status.First, m.trimmed)
+	}
+	for device, want := range m.newest {
+		if got, ok := m.journal.Last(device); !ok || !cmp.Equal(got, want) {
+			t.Fatalf("last of %s: %s", device, cmp.Diff(want, got))
+		}
+	}
+	if all := everything(t, m.journal); !cmp.Equal(all, m.all[status.First-1:]) && len(all) > 0 {
+		t.Fatalf("holds %d readings from %d to %d", len(all), all[0].Seq, all[len(all)-1].Seq)
+	}
+	time.Sleep(2 * time.Second)
+	if first := m.journal.Status().First; first != m.trimmed+1 {
+		t.Fatalf("begins at %d when trimming has had its time, want %d", first, m.trimmed+1)
+	}
+}
+
+func (m *model) reopen(t *rapid.T) {
+	closed(t, m.journal)
+	m.journal = open(t, m.options())
+}
+
+// crash goes on with what was on disk while the journal was open.
+func (m *model) crash(t *rapid.T) {
+	path := filepath.Join(m.folder, "copy-"+time.Now().Format("150405.000")+".db")
+	for _, suffix := range []string{"", "-wal"} {
+		content, err := os.ReadFile(m.path + suffix)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path+suffix, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	closed(t, m.journal)
+	m.path = path
+	m.journal = open(t, m.options())
+}
+
+// memoryFolder is a folder in memory where the system has one: syncing is not
+// what this test is about, and takes most of its time.
+func memoryFolder(t *rapid.T) string {
+	parent := "/dev/shm"
+	if _, err := os.Stat(parent); err != nil {
+		parent = ""
+	}
+	folder, err := os.MkdirTemp(parent, "wattline-journal-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return folder
+}
+
+// damage makes the head of the closed file unreadable: nothing can be saved.
+func (m *model) damage(t *rapid.T) {
+	closed(t, m.journal)
+	content, err := os.ReadFile(m.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	copy(content, "this is not a database file any more")
+	if err := os.WriteFile(m.path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	m.newest = nil
+	m.begin()
+	aside, err := os.ReadFile(m.journal.Status().SetAside)
+	if err != nil || !bytes.Equal(aside, content) {
+		t.Fatalf("the damaged file was not kept: %v", err)
+	}
+}
+
+// destroy removes the file.
+func (m *model) destroy(t *rapid.T) {
+	closed(t, m.journal)
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		if err := os.Remove(m.path + suffix); err != nil && !os.IsNotExist(err) {
+			t.Fatal(err)
+		}
+	}
+	m.newest = nil
+	m.begin()
+}

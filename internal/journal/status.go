@@ -1,0 +1,136 @@
+package journal
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/internal/telemetry"
+)
+
+// Status is what an operator wants to know of a journal.
+type Status struct {
+	Stream string `json:"stream"`
+	// First and Last are the numbers held; First is Last + 1 when empty.
+	First    uint64 `json:"first"`
+	Last     uint64 `json:"last"`
+	Readings uint64 `json:"readings"`
+	// Oldest is when the oldest reading held was taken.
+	Oldest   wattline.Time  `json:"oldest,omitzero"`
+	Bytes    int64          `json:"bytes"`
+	MaxBytes int64          `json:"max_bytes"`
+	MaxAgeS  wattline.Milli `json:"max_age_s"`
+	// Hooks are those that the journal waits for, by name.
+	Hooks []HookStatus `json:"hooks"`
+	// Dropped counts the readings lost to a bound or to damage since the start
+	// of the process; they lie between DroppedFrom and DroppedTo. Dropping says
+	// that more will be.
+	Dropped     uint64 `json:"dropped"`
+	DroppedFrom uint64 `json:"dropped_from,omitempty"`
+	DroppedTo   uint64 `json:"dropped_to,omitempty"`
+	Dropping    bool   `json:"dropping"`
+	// SetAside is the name that a damaged file was given since the start.
+	SetAside string `json:"set_aside,omitempty"`
+	// Error is why the last commit failed; empty while all is well.
+	Error string `json:"error,omitempty"`
+}
+
+// HookStatus is how far a hook has got.
+type HookStatus struct {
+	Hook string `json:"hook"`
+	// Stored is the number up to which it has stored everything.
+	Stored uint64 `json:"stored"`
+	// Behind is how many readings it lacks, BehindS the age of the oldest of
+	// them that is still held.
+	Behind  uint64         `json:"behind"`
+	BehindS wattline.Milli `json:"behind_s"`
+	// Configured says that the configuration names it, so that it cannot be
+	// forgotten.
+	Configured bool `json:"configured"`
+}
+
+// Status tells how the journal stands.
+func (j *Journal) Status() Status { return j.status(time.Now()) }
+
+func (j *Journal) status(now time.Time) Status {
+	j.mu.RLock()
+	s := j.state
+	status := Status{
+		Stream: s.stream, First: s.first, Last: s.last, Readings: s.last + 1 - s.first,
+		Bytes: s.bytes, MaxBytes: j.options.MaxBytes, MaxAgeS: wattline.Milli(j.options.MaxAge.Milliseconds()),
+		Dropped: s.drops.readings, DroppedFrom: s.drops.from, DroppedTo: s.drops.to, Dropping: s.drops.episode,
+		SetAside: s.aside, Error: s.failing,
+		Hooks: []HookStatus{},
+	}
+	for _, name := range awaited(j.options.WaitFor, s.hooks) {
+		stored := s.hooks[name].seq
+		status.Hooks = append(status.Hooks, HookStatus{Hook: name, Stored: stored, Behind: s.last - stored})
+	}
+	j.mu.RUnlock()
+
+	for i := range status.Hooks {
+		hook := &status.Hooks[i]
+		hook.Configured = slices.Contains(j.options.WaitFor, hook.Hook)
+		if hook.Behind > 0 {
+			hook.BehindS = j.age(hook.Stored+1, now)
+		}
+	}
+	if age := j.age(status.First, now); status.Readings > 0 {
+		status.Oldest = wattline.At(now.Add(-time.Duration(age) * time.Millisecond))
+	}
+	return status
+}
+
+// age is how long ago the oldest reading from a number on was taken; 0 where it
+// is not known.
+func (j *Journal) age(seq uint64, now time.Time) wattline.Milli {
+	j.fileMu.RLock()
+	defer j.fileMu.RUnlock()
+	if j.file == nil {
+		return 0
+	}
+	at, held, err := j.timeOf(context.Background(), seq)
+	if err != nil || !held {
+		return 0
+	}
+	return wattline.Milli(max(0, now.Sub(at).Milliseconds()))
+}
+
+type metrics struct {
+	appended, busy, failures     telemetry.Counter
+	dropped                      *telemetry.CounterVec
+	commits                      telemetry.Histogram
+	readings, bytes              telemetry.Gauge
+	behindReadings, behindSecond *telemetry.GaugeVec
+}
+
+func newMetrics(r *telemetry.Registry) metrics {
+	return metrics{
+		appended: r.Counter("wattline_journal_appended_total", "Readings numbered and synced to disk."),
+		busy:     r.Counter("wattline_journal_busy_total", "Calls refused because too many waited."),
+		failures: r.Counter("wattline_journal_failed_commits_total", "Commits that the disk refused."),
+		dropped: r.CounterVec("wattline_journal_dropped_total",
+			"Readings lost before every hook had stored them.", "reason"),
+		commits: r.Histogram("wattline_journal_commit_seconds", "Time that a commit took.",
+			[]float64{.0005, .001, .002, .005, .01, .02, .05, .1, .5, 2}),
+		readings: r.Gauge("wattline_journal_readings", "Readings held."),
+		bytes:    r.Gauge("wattline_journal_bytes", "Bytes in use in the file."),
+		behindReadings: r.GaugeVec("wattline_journal_hook_behind_readings",
+			"Readings that a hook has not stored yet.", "hook"),
+		behindSecond: r.GaugeVec("wattline_journal_hook_behind_seconds",
+			"Age of the oldest reading that a hook has not stored yet.", "hook"),
+	}
+}
+
+func (j *Journal) showMetrics(now time.Time) {
+	status := j.status(now)
+	j.metrics.readings.Set(float64(status.Readings))
+	j.metrics.bytes.Set(float64(status.Bytes))
+	j.metrics.behindReadings.Reset()
+	j.metrics.behindSecond.Reset()
+	for _, hook := range status.Hooks {
+		j.metrics.behindReadings.WithLabelValues(hook.Hook).Set(float64(hook.Behind))
+		j.metrics.behindSecond.WithLabelValues(hook.Hook).Set(hook.BehindS.Float())
+	}
+}
