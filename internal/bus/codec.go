@@ -53,14 +53,15 @@ func returnAddress(topics wattline.Topics, payload []byte) (to wattline.Topic, o
 	return to, true
 }
 
-// decodeReply reads the reply to an id. A reply without an error field has none.
+// decodeReply reads the reply to an id. A reply without an error field has none,
+// and one without a body has null for it.
 func decodeReply(payload []byte, id string) (wattline.Reply, error) {
 	var reply struct {
-		V        int             `json:"v"`
-		ID       string          `json:"id"`
-		Instance string          `json:"instance"`
-		Error    *wattline.Error `json:"error,omitempty"`
-		Body     json.RawMessage `json:"body,omitempty"`
+		V        int              `json:"v"`
+		ID       string           `json:"id"`
+		Instance string           `json:"instance"`
+		Error    *wattline.Error  `json:"error,omitempty"`
+		Body     *json.RawMessage `json:"body,omitempty"`
 	}
 	if err := strictjson.DecodeLoose(payload, &reply); err != nil {
 		return wattline.Reply{}, err
@@ -73,7 +74,11 @@ func decodeReply(payload []byte, id string) (wattline.Reply, error) {
 	case reply.Error != nil && reply.Error.Code == "":
 		return wattline.Reply{}, wattline.Invalid(wattline.FieldError{Field: "error.code", Reason: "must not be empty"})
 	}
-	return wattline.Reply(reply), nil
+	body := json.RawMessage("null")
+	if reply.Body != nil {
+		body = *reply.Body
+	}
+	return wattline.Reply{V: reply.V, ID: reply.ID, Instance: reply.Instance, Error: reply.Error, Body: body}, nil
 }
 
 // decodePresence reads an announcement; it must be the topic's instance's own.

@@ -21,10 +21,10 @@ type Request struct {
 	Envelope wattline.Envelope
 }
 
-// Handler answers a request: with a body that goes out as JSON, or with an error,
-// whose code and message go out if it is a *wattline.Error; any other is logged
-// and goes out as internal. Several calls run at once. The context ends with the
-// request's deadline.
+// Handler answers a request: with a body that goes out as JSON (nil as an empty
+// object), or with an error, whose code, message and fields go out if it is a
+// *wattline.Error; any other is logged and goes out as internal. Several calls
+// run at once. The context ends with the request's deadline.
 type Handler func(ctx context.Context, request Request) (body any, err error)
 
 // RespondOptions says what to answer. The levels of Filter that are empty match
@@ -303,6 +303,9 @@ func (r *responder) encode(to wattline.Topic, body any, err error) []byte {
 		ID:       to.ID,
 		Instance: r.bus.options.Instance,
 		Error:    r.shown(to, err),
+	}
+	if body == nil {
+		body = struct{}{}
 	}
 	if reply.Error == nil {
 		var fault error

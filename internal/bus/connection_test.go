@@ -1,0 +1,254 @@
+package bus_test
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"io"
+	"net"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/eclipse/paho.mqtt.golang/packets"
+
+	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/internal/bus"
+	"github.com/wattline/wattline/internal/bus/bustest"
+	"github.com/wattline/wattline/internal/testserver"
+)
+
+// runUnconnected runs a bus that is not expected to connect.
+func runUnconnected(t *testing.T, options bus.Options) *bus.Bus {
+	t.Helper()
+	b, err := bus.New(options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() {
+		if err := b.Run(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(func() {
+		cancel()
+		running.Wait()
+	})
+	return b
+}
+
+// refusingBroker accepts connections and refuses subscriptions to replies.
+func refusingBroker(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var serving sync.WaitGroup
+	t.Cleanup(func() {
+		_ = listener.Close()
+		serving.Wait()
+	})
+	serving.Go(func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			serving.Go(func() { refuse(conn) })
+		}
+	})
+	return "mqtt://" + listener.Addr().String()
+}
+
+func refuse(conn net.Conn) {
+	defer func() { _ = conn.Close() }()
+	for {
+		packet, err := packets.ReadPacket(conn)
+		if err != nil {
+			return
+		}
+		var answer packets.ControlPacket
+		switch packet := packet.(type) {
+		case *packets.ConnectPacket:
+			answer = packets.NewControlPacket(packets.Connack)
+		case *packets.SubscribePacket:
+			suback := packets.NewControlPacket(packets.Suback).(*packets.SubackPacket) //nolint:forcetypeassert // it is one
+			suback.MessageID = packet.MessageID
+			for _, filter := range packet.Topics {
+				code := byte(0)
+				if strings.Contains(filter, "/reply/") {
+					code = 0x80
+				}
+				suback.ReturnCodes = append(suback.ReturnCodes, code)
+			}
+			answer = suback
+		default:
+			continue
+		}
+		if answer.Write(conn) != nil {
+			return
+		}
+	}
+}
+
+func TestARefusedSubscriptionIsAnErrorAndNotReady(t *testing.T) {
+	log := &logBook{}
+	b := runUnconnected(t, bus.Options{Brokers: []string{refusingBroker(t)}, Instance: "node", Log: log.logger()})
+	log.wait(t, `level=ERROR msg="the broker refuses a subscription"`)
+	log.wait(t, "filter=wattline/reply/node/+")
+	if b.Connected() {
+		t.Error("it takes itself for connected")
+	}
+	_, err := b.Ask(t.Context(), bus.Ask{Topic: query("", "any")})
+	wantCode(t, err, wattline.CodeBrokerDown)
+}
+
+func TestABrokerThatIsNotThereYet(t *testing.T) {
+	server := testserver.Mosquitto(t, testserver.MosquittoOptions{})
+	server.Kill()
+	log := &logBook{}
+	b := runUnconnected(t, bus.Options{Brokers: []string{server.URL()}, Instance: "node", Log: log.logger()})
+	log.wait(t, "level=DEBUG msg=\"no connection to the broker\"") // it has tried more than once
+	wantCode(t, b.Publish(t.Context(), event("x"), 1), wattline.CodeBrokerDown)
+	device := wattline.Topic{Kind: wattline.TopicDevice, Device: "d"}
+	if err := b.Retain(t.Context(), device, "kept for later"); err != nil {
+		t.Fatal(err)
+	}
+	server.Start()
+	bustest.WaitConnected(t, b)
+	got := make(chan bus.Message, 1)
+	if _, err := b.Subscribe(bus.SubscribeOptions{Filter: device}, func(_ context.Context, m bus.Message) { got <- m }); err != nil {
+		t.Fatal(err)
+	}
+	if message := <-got; string(message.Payload) != `"kept for later"` {
+		t.Errorf("the broker has %s", message.Payload)
+	}
+	if warnings := strings.Count(log.String(), "level=WARN"); warnings != 1 {
+		t.Errorf("%d warnings, want one:\n%s", warnings, log)
+	}
+}
+
+func TestOfSeveralBrokersTheNextOneIsTried(t *testing.T) {
+	first := testserver.Mosquitto(t, testserver.MosquittoOptions{})
+	second := testserver.Mosquitto(t, testserver.MosquittoOptions{})
+	log := &logBook{}
+	node := bustest.StartWith(t, root, bus.Options{
+		Brokers: []string{first.URL(), second.URL()}, Instance: "node", Log: log.logger(),
+	})
+	log.wait(t, "msg=connected instance=node broker="+first.URL())
+	first.Kill()
+	log.wait(t, "msg=connected instance=node broker="+second.URL())
+	bustest.WaitConnected(t, node.Bus)
+	first.Start()
+	second.Kill()
+	testserver.Eventually(t, patience, func() error {
+		if strings.Count(log.String(), "msg=connected instance=node broker="+first.URL()) < 2 {
+			return io.ErrNoProgress
+		}
+		return nil
+	})
+}
+
+func TestPasswords(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "passwords")
+	// mosquitto_passwd's own form of alice:right-secret
+	server := testserver.Mosquitto(t, testserver.MosquittoOptions{Lines: []string{
+		"per_listener_settings false", "allow_anonymous false", "password_file " + passwords(t, file, "alice", "right-secret"),
+	}})
+	url := strings.Replace(server.URL(), "mqtt://", "mqtt://alice@", 1)
+	t.Run("that are right let in", func(t *testing.T) {
+		bustest.StartWith(t, root, bus.Options{Brokers: []string{url}, Password: "right-secret", Instance: "node"})
+	})
+	t.Run("that are wrong are said to be, and not shown", func(t *testing.T) {
+		log := &logBook{}
+		b := runUnconnected(t, bus.Options{Brokers: []string{url}, Password: "wrong-secret", Instance: "node", Log: log.logger()})
+		log.wait(t, "not Authorized")
+		if b.Connected() || strings.Contains(log.String(), "secret") {
+			t.Errorf("connected: %v, the log:\n%s", b.Connected(), log)
+		}
+	})
+}
+
+func passwords(t *testing.T, file, user, password string) string {
+	t.Helper()
+	if err := os.WriteFile(file, []byte(user+":"+password+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run(t, "mosquitto_passwd", "-U", file)
+	return file
+}
+
+func TestTLS(t *testing.T) {
+	server := testserver.Mosquitto(t, testserver.MosquittoOptions{})
+	certified := httptest.NewUnstartedServer(nil)
+	certified.StartTLS() // for its certificate of example.com and 127.0.0.1
+	defer certified.Close()
+	roots := x509.NewCertPool()
+	roots.AddCert(certified.Certificate())
+	url := tlsInFrontOf(t, server.Addr(), certified.TLS.Certificates)
+	t.Run("that is trusted connects", func(t *testing.T) {
+		bustest.StartWith(t, root, bus.Options{
+			Brokers: []string{url}, Instance: "node", TLS: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
+		})
+	})
+	t.Run("that is not trusted does not", func(t *testing.T) {
+		log := &logBook{}
+		b := runUnconnected(t, bus.Options{Brokers: []string{url}, Instance: "node", Log: log.logger()})
+		log.wait(t, "x509: certificate")
+		if b.Connected() {
+			t.Error("it is connected")
+		}
+	})
+}
+
+func tlsInFrontOf(t *testing.T, broker string, certificates []tls.Certificate) string {
+	t.Helper()
+	listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: certificates, MinVersion: tls.VersionTLS12})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var serving sync.WaitGroup
+	t.Cleanup(func() {
+		_ = listener.Close()
+		serving.Wait()
+	})
+	serving.Go(func() {
+		for {
+			client, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			serving.Go(func() { join(t, client, broker) })
+		}
+	})
+	return "mqtts://" + listener.Addr().String()
+}
+
+func join(t *testing.T, client net.Conn, broker string) {
+	defer func() { _ = client.Close() }()
+	server, err := net.Dial("tcp", broker)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	var back sync.WaitGroup
+	back.Go(func() { _, _ = io.Copy(client, server) })
+	_, _ = io.Copy(server, client) // ends with the client
+	_ = server.Close()
+	back.Wait()
+}
+
+func TestTwoProcessesOfOneNameAreToldOfIt(t *testing.T) {
+	server := testserver.Mosquitto(t, testserver.MosquittoOptions{})
+	log := &logBook{}
+	for range 2 {
+		runUnconnected(t, bus.Options{Brokers: []string{server.URL()}, Instance: "node", Log: log.logger()})
+	}
+	log.wait(t, `level=ERROR msg="the broker ends every connection soon after it was made`)
+}
