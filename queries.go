@@ -114,8 +114,9 @@ type Consumption struct {
 	End   Time `json:"end"`
 	// EnergyWh is what was used; absent where nothing is known of the window.
 	EnergyWh *Milli `json:"energy_wh,omitempty"`
-	// MeanW is the energy used while observed, by the time observed; MinW and
-	// MaxW are the extremes of a single device's readings. Absent as above.
+	// MeanW is each device's energy used while observed, by the time observed,
+	// added up; MinW and MaxW are the extremes of a single device's readings.
+	// Absent where there are none.
 	MeanW *Milli `json:"mean_w,omitempty"`
 	MinW  *Milli `json:"min_w,omitempty"`
 	MaxW  *Milli `json:"max_w,omitempty"`

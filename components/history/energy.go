@@ -1,0 +1,190 @@
+package history
+
+import (
+	"time"
+
+	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/internal/store"
+)
+
+// use is what a device used in one window.
+type use struct {
+	// known: something is known of the window.
+	known bool
+	// energy is what the counter went forward; gap is the part of it that went
+	// while nobody was reading.
+	energy, gap wattline.Milli
+	// covered is the time of the window under observation.
+	covered time.Duration
+	// read: there are readings in the window, of which lowest and highest are the
+	// powers.
+	read            bool
+	lowest, highest wattline.Milli
+}
+
+// usesOf turns a device's summaries into what it used between the edges.
+//
+// The counter at an edge is interpolated between the readings on either side if
+// the later one observed the time between them. Otherwise all that was used
+// meanwhile belongs to the window of the later one. Each edge has one value, so
+// that what the windows used adds up to what the whole range did.
+func usesOf(series store.Series, edges []time.Time) []use {
+	windows := summariesOf(series.Spans, edges)
+	following := followingOf(windows, series.After)
+	uses := make([]use, len(windows))
+	last := series.Before
+	for i := range windows {
+		uses[i] = useOf(windows[i], span{edges[i], edges[i+1]}, last, following[i])
+		if windows[i].Count > 0 {
+			last = &windows[i].Last
+		}
+	}
+	return uses
+}
+
+type span struct{ start, end time.Time }
+
+// summariesOf merges the spans of the store into those of the windows.
+func summariesOf(spans []store.Span, edges []time.Time) []wattline.Summary {
+	windows := make([]wattline.Summary, len(edges)-1)
+	i := 0
+	for _, s := range spans {
+		for i < len(windows)-1 && !s.Start.Before(edges[i+1]) {
+			i++
+		}
+		windows[i] = windows[i].Merge(s.Summary)
+	}
+	return windows
+}
+
+// followingOf is, for each window, the first reading after it.
+func followingOf(windows []wattline.Summary, after *wattline.Point) []*wattline.Point {
+	following := make([]*wattline.Point, len(windows))
+	for i := len(windows) - 1; i >= 0; i-- {
+		following[i] = after
+		if windows[i].Count > 0 {
+			after = &windows[i].First
+		}
+	}
+	return following
+}
+
+// useOf is what was used within a window: last is the reading before it, next
+// the one after it, nil where there is none.
+func useOf(w wattline.Summary, within span, last, next *wattline.Point) use {
+	u := use{read: w.Count > 0, lowest: w.MinW, highest: w.MaxW}
+	final := last
+	if u.read {
+		u.known = true
+		u.gap = w.GapWh
+		u.covered = time.Duration(w.CoveredS) * time.Millisecond
+		u.covered -= overlap(w.First, span{time.Time{}, within.start})
+		if last != nil && w.First.CoversS == 0 {
+			u.gap += w.First.EnergyWh - last.EnergyWh
+		}
+		final = &w.Last
+	}
+	if next != nil && store.CoversEdge(*next, within.end) && final != nil {
+		u.known = true
+		u.covered += overlap(*next, within)
+	}
+	first := next
+	if u.read {
+		first = &w.First
+	}
+	u.energy = counterAt(within.end, final, next) - counterAt(within.start, last, first)
+	if !u.known {
+		u.energy = 0
+	}
+	return u
+}
+
+// overlap is how much of a span a reading observed.
+func overlap(point wattline.Point, within span) time.Duration {
+	began := point.Time.Add(-time.Duration(point.CoversS) * time.Millisecond)
+	if within.start.After(began) {
+		began = within.start
+	}
+	ended := point.Time.Time
+	if within.end.Before(ended) {
+		ended = within.end
+	}
+	return max(0, ended.Sub(began))
+}
+
+// counterAt is the counter at an edge between two neighbouring readings.
+func counterAt(edge time.Time, before, after *wattline.Point) wattline.Milli {
+	switch {
+	case before == nil && after == nil:
+		return 0
+	case before == nil:
+		return after.EnergyWh
+	case after == nil || !store.CoversEdge(*after, edge):
+		return before.EnergyWh
+	}
+	between := after.Time.Sub(before.Time.Time).Milliseconds()
+	if between <= 0 {
+		return before.EnergyWh
+	}
+	passed := edge.Sub(before.Time.Time).Milliseconds()
+	return before.EnergyWh + (after.EnergyWh-before.EnergyWh)*wattline.Milli(passed)/wattline.Milli(between)
+}
+
+// meanPower is energy by time: 1 mWh is 3,600,000 mW·ms.
+func meanPower(energy wattline.Milli, over time.Duration) wattline.Milli {
+	const mWmsPerMWh = 3_600_000
+	ms := wattline.Milli(over.Milliseconds())
+	return (energy*mWmsPerMWh + ms/2) / ms
+}
+
+// total adds up the uses of a group's devices in one window.
+type total struct {
+	known, read, estimated bool
+	energy, mean           wattline.Milli
+	hasMean                bool
+	covered                time.Duration
+	lowest, highest        wattline.Milli
+}
+
+func (t *total) add(u use) {
+	t.covered += u.covered
+	if u.known {
+		t.known = true
+		t.energy += u.energy
+		t.estimated = t.estimated || u.gap > 0
+	}
+	if u.known && u.covered > 0 {
+		t.hasMean = true
+		t.mean += meanPower(u.energy-u.gap, u.covered)
+	}
+	if !u.read {
+		return
+	}
+	if !t.read || u.lowest < t.lowest {
+		t.lowest = u.lowest
+	}
+	if !t.read || u.highest > t.highest {
+		t.highest = u.highest
+	}
+	t.read = true
+}
+
+// row is the answer for a group of so many devices.
+func (t *total) row(group string, devices int, window span) wattline.Consumption {
+	row := wattline.Consumption{
+		Group: group, Start: wattline.At(window.start), End: wattline.At(window.end), Estimated: t.estimated,
+	}
+	if length := window.end.Sub(window.start) * time.Duration(devices); length > 0 {
+		row.Coverage = wattline.Milli(min(1000, (1000*t.covered+length/2)/length))
+	}
+	if t.known {
+		row.EnergyWh = &t.energy
+	}
+	if t.hasMean {
+		row.MeanW = &t.mean
+	}
+	if t.read {
+		row.MinW, row.MaxW = &t.lowest, &t.highest
+	}
+	return row
+}
