@@ -31,10 +31,13 @@ type Change struct {
 
 // Follow calls change for each device of the site that the registry adds,
 // changes or removes, from its retained messages alone. Repeats are left out. A
-// device that moves to another site is removed here. change is called by one
+// device that moves to another site is removed here. So is, once and with no more
+// than its id and our site, one that is not known here at all: it may have been
+// ours, and have gone while this process was away. change is called by one
 // goroutine; cancel ends the calls.
 func Follow(f Following, change func(context.Context, Change)) (cancel func(), err error) {
 	known := map[string]wattline.Device{}
+	gone := map[string]bool{}
 	bad := f.Metrics.CounterVec("wattline_agents_bad_devices_total", "Retained devices that could not be read.", "agent").WithLabelValues(f.Name)
 	handle := func(ctx context.Context, message bus.Message) {
 		device, err := readDevice(message)
@@ -48,10 +51,14 @@ func Follow(f Following, change func(context.Context, Change)) (cancel func(), e
 		case ours && have && device.Equal(had):
 		case ours:
 			known[device.ID] = *device
+			delete(gone, device.ID)
 			change(ctx, Change{Device: *device})
 		case have:
 			delete(known, had.ID)
 			change(ctx, Change{Device: had, Removed: true})
+		case device == nil && !gone[message.Topic.Device] && len(gone) < deviceQueue:
+			gone[message.Topic.Device] = true
+			change(ctx, Change{Device: wattline.Device{ID: message.Topic.Device, Site: f.Site}, Removed: true})
 		}
 	}
 	return f.Bus.Subscribe(bus.SubscribeOptions{

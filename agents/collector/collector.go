@@ -134,11 +134,11 @@ func (c *Collector) apply(ctx context.Context, change agents.Change) {
 		<-running.done
 	}
 	if change.Removed {
-		if ok {
-			running.forget(ctx)
-		}
+		c.unpublish(ctx, change.Device)
 		c.keep(change.Device.ID, nil)
-		c.log.Info("device removed", "device", change.Device.ID)
+		if ok {
+			c.log.Info("device removed", "device", change.Device.ID)
+		}
 		return
 	}
 	p := c.newPoller(change.Device)

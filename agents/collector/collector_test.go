@@ -397,3 +397,29 @@ func TestReplayIsCheckedAndServed(t *testing.T) {
 		}
 	})
 }
+
+func TestADeviceThatWentWhileNobodyPolledIsUnpublishedOnce(t *testing.T) {
+	run(t, func(t *testing.T, o office) {
+		leave := func() {
+			for _, topic := range []wattline.Topic{stateTopic("desk-1"), dataTopic("desk-1")} {
+				if err := o.bus.Retain(t.Context(), topic, wattline.State{Device: "desk-1", Since: wattline.At(time.Now()), Time: wattline.At(time.Now())}); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		sayGone := func() {
+			o.bus.Deliver(wattline.Topic{Kind: wattline.TopicDevice, Device: "desk-1"}, nil)
+			after(time.Minute)
+		}
+		leave()
+		sayGone()
+		if o.bus.IsRetained(stateTopic("desk-1")) || o.bus.IsRetained(dataTopic("desk-1")) {
+			t.Error("a device that is gone is still published")
+		}
+		leave()
+		sayGone()
+		if !o.bus.IsRetained(stateTopic("desk-1")) {
+			t.Error("what the registry says again and again is acted upon again and again")
+		}
+	})
+}

@@ -202,16 +202,17 @@ func (p *poller) publishState(ctx context.Context) {
 }
 
 // retain hands a message to the bus, which keeps it for when the broker is back.
-func (p *poller) retain(ctx context.Context, topic wattline.Topic, payload any) {
-	if err := p.options.Bus.Retain(ctx, topic, payload); err != nil {
-		p.log.Debug("published later", "device", p.device.ID, "kind", topic.Kind, "error", err)
+func (c *Collector) retain(ctx context.Context, topic wattline.Topic, payload any) {
+	if err := c.options.Bus.Retain(ctx, topic, payload); err != nil {
+		c.log.Debug("published later", "device", topic.Device, "kind", topic.Kind, "error", err)
 	}
 }
 
-// forget unpublishes the device.
-func (p *poller) forget(ctx context.Context) {
-	p.retain(ctx, wattline.Topic{Kind: wattline.TopicData, Site: p.device.Site, Device: p.device.ID}, nil)
-	p.retain(ctx, wattline.Topic{Kind: wattline.TopicState, Site: p.device.Site, Device: p.device.ID}, nil)
+// unpublish takes back what is retained of a device, by this process or an
+// earlier one.
+func (c *Collector) unpublish(ctx context.Context, device wattline.Device) {
+	c.retain(ctx, wattline.Topic{Kind: wattline.TopicData, Site: device.Site, Device: device.ID}, nil)
+	c.retain(ctx, wattline.Topic{Kind: wattline.TopicState, Site: device.Site, Device: device.ID}, nil)
 }
 
 // deviceError is what is told to somebody who asked for a fresh answer.
