@@ -172,7 +172,7 @@ func (b *Bus) redirect(q *question) bool {
 	instance, ok := b.Pick(q.topic.Component, "")
 	if ok {
 		q.topic.Instance = instance
-		q.call.ask(instance)
+		q.redirect(instance)
 	}
 	return ok
 }

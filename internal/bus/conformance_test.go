@@ -18,7 +18,6 @@ func TestOverMosquitto(t *testing.T) {
 			URLs:    []string{server.URL()},
 			Kill:    server.Kill,
 			Restart: server.Start,
-			Forgets: true,
 		}
 	})
 }

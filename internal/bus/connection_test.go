@@ -45,7 +45,8 @@ func runUnconnected(t *testing.T, options bus.Options) *bus.Bus {
 // refusingBroker accepts connections and refuses subscriptions to replies.
 func refusingBroker(t *testing.T) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	var network net.ListenConfig
+	listener, err := network.Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,8 +79,7 @@ func refuse(conn net.Conn) {
 		case *packets.ConnectPacket:
 			answer = packets.NewControlPacket(packets.Connack)
 		case *packets.SubscribePacket:
-			suback := packets.NewControlPacket(packets.Suback).(*packets.SubackPacket) //nolint:forcetypeassert // it is one
-			suback.MessageID = packet.MessageID
+			suback := &packets.SubackPacket{FixedHeader: packets.FixedHeader{MessageType: packets.Suback}, MessageID: packet.MessageID}
 			for _, filter := range packet.Topics {
 				code := byte(0)
 				if strings.Contains(filter, "/reply/") {
@@ -232,7 +232,7 @@ func tlsInFrontOf(t *testing.T, broker string, certificates []tls.Certificate) s
 
 func join(t *testing.T, client net.Conn, broker string) {
 	defer func() { _ = client.Close() }()
-	server, err := net.Dial("tcp", broker)
+	server, err := net.Dial("tcp", broker) //nolint:noctx // to loopback
 	if err != nil {
 		t.Error(err)
 		return

@@ -41,7 +41,7 @@ func newFrames(conn net.Conn, limit int, oversized func()) *frames {
 // MQTT client would take a plain close for its own and not report it.
 func (f *frames) drop(reason error) {
 	f.dropped.CompareAndSwap(nil, &reason)
-	_ = f.Conn.Close() // only to wake the reader
+	_ = f.Close() // only to wake the reader
 }
 
 // Read hands out packets whole and in order, those too large with another payload.

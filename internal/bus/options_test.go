@@ -86,7 +86,9 @@ func TestAQueueIsBoundedInItemsAndInBytes(t *testing.T) {
 		t.Error("the bound in bytes does not hold")
 	}
 	q.taken(<-q.items)
-	if !q.push(Message{}) || !q.push(Message{}) || q.push(Message{}) {
-		t.Error("the bound in items does not hold")
+	for i, want := range []bool{true, true, false} {
+		if q.push(Message{}) != want {
+			t.Errorf("item %d: the bound does not hold", i)
+		}
 	}
 }

@@ -24,7 +24,7 @@ func (c *call) asked() string {
 	return c.instance
 }
 
-func (c *call) ask(instance string) {
+func (c *call) redirect(instance string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.instance = instance

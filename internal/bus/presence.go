@@ -2,6 +2,7 @@ package bus
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -179,7 +180,7 @@ func (b *Bus) welcome() {
 	l.mu.Lock()
 	newest := l.newest
 	l.newest = nil
-	l.all = append(l.all[:len(l.all):len(l.all)], newest...)
+	l.all = append(slices.Clip(l.all), newest...)
 	l.mu.Unlock()
 	for _, p := range b.presence.live() {
 		for _, hear := range newest {

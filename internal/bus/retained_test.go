@@ -56,8 +56,13 @@ func TestADeletionIsKeptUntilItIsConfirmed(t *testing.T) {
 
 func TestThereIsRoomForSoManyRetainedTopics(t *testing.T) {
 	r := newRetainedStore(1)
-	if !r.set(outgoing{topic: "a"}) || !r.set(outgoing{topic: "a"}) || r.set(outgoing{topic: "b"}) {
-		t.Error("the bound does not hold")
+	for i, step := range []struct {
+		topic string
+		room  bool
+	}{{"a", true}, {"a", true}, {"b", false}} {
+		if r.set(outgoing{topic: step.topic}) != step.room {
+			t.Errorf("step %d: the bound does not hold", i)
+		}
 	}
 }
 

@@ -24,8 +24,6 @@ type Harness struct {
 	// Restart brings it back after Kill, on the same addresses. It returns when
 	// clients can connect.
 	Restart func()
-	// Forgets says that what was retained is lost by Kill.
-	Forgets bool
 }
 
 // patience bounds what is only waited for; nothing measures itself against it.
