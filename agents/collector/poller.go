@@ -131,8 +131,11 @@ func (p *poller) poll(ctx context.Context) (*wattline.Reading, error) {
 		}
 		return nil, err
 	}
-	if p.failures > 0 || p.state.Availability != wattline.AvailabilityUp {
-		p.log.Info("device answers", "device", p.device.ID, "model", m.Info.Model)
+	switch {
+	case p.failures > 0:
+		p.log.Info("device answers again", "device", p.device.ID, "after_failures", p.failures)
+	case p.state.Availability != wattline.AvailabilityUp:
+		p.log.Debug("device answers", "device", p.device.ID, "model", m.Info.Model)
 	}
 	p.failures = 0
 	p.state = answered(p.state, m)
