@@ -10,6 +10,9 @@ import (
 	"github.com/wattline/wattline/agents/kasa"
 )
 
+// appendTimeout bounds putting one reading on disk.
+const appendTimeout = 10 * time.Second
+
 // poller reads one device for as long as it is registered.
 type poller struct {
 	*Collector
@@ -177,6 +180,10 @@ func (p *poller) record(ctx context.Context, m kasa.Measurement) (*wattline.Read
 		p.state.Error = &wattline.StateError{Class: string(kasa.ClassGarbage), Message: err.Error()}
 		return nil, err
 	}
+	// Whoever gave up waiting, the reading was taken: on disk or not must be known,
+	// for the one that follows is reckoned from it.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), appendTimeout)
+	defer cancel()
 	numbered, err := p.options.Journal.Append(ctx, reading)
 	if err != nil {
 		p.unjournaled(err)

@@ -16,9 +16,12 @@ import (
 	"github.com/wattline/wattline/components"
 )
 
-// repeatRemoved is how often the removal of devices is said again: it leaves
-// nothing retained, so a listener that was away does not know of it.
-const repeatRemoved = time.Minute
+// The removal of devices is said again, soon for those that started with us and
+// then for a listener that was away: it leaves nothing retained.
+const (
+	repeatRemovedFirst = 5 * time.Second
+	repeatRemoved      = time.Minute
+)
 
 // Bus is what the registry needs of bus.Bus.
 type Bus interface {
@@ -83,14 +86,15 @@ func (r *Registry) Run(ctx context.Context) error {
 	}
 	served := make(chan error, 1)
 	go func() { served <- components.Serve(ctx, r.options.Bus, r) }()
-	ticker := time.NewTicker(repeatRemoved)
-	defer ticker.Stop()
+	repeat := time.NewTimer(repeatRemovedFirst)
+	defer repeat.Stop()
 	for {
 		select {
 		case err := <-served:
 			return err
-		case <-ticker.C:
+		case <-repeat.C:
 			r.unpublishRemoved(ctx)
+			repeat.Reset(repeatRemoved)
 		}
 	}
 }
