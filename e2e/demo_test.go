@@ -1,0 +1,121 @@
+package e2e_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/internal/testserver"
+)
+
+func TestDemo(t *testing.T) {
+	t.Parallel()
+	folder, listen := t.TempDir(), freeAddr(t)
+	a := api{t, "http://" + listen}
+	demo := func() (*wattlineProcess, wattline.Reading) {
+		began := time.Now()
+		w := start(t, folder, "demo", "--listen", listen, "--data", "office")
+		var first wattline.FreshState
+		testserver.Eventually(t, patience, func() error {
+			if err := a.tryGet("/api/v1/devices/desk-1/state", &first); err != nil {
+				return err
+			}
+			if first.Reading == nil || first.Reading.Time.Before(began.Truncate(time.Millisecond)) {
+				return fmt.Errorf("no reading yet: %+v", first)
+			}
+			return nil
+		})
+		t.Logf("first reading served %v after the start of the process", time.Since(began).Round(time.Millisecond))
+		testserver.Eventually(t, patience, func() error { return contains(w.stdout.String(), "Ctrl-C stops it") })
+		return w, *first.Reading
+	}
+	w, first := demo()
+
+	t.Run("it prints where it is and three lines that work as they are", func(t *testing.T) {
+		printed := w.stdout.String()
+		if err := contains(printed, "http://"+listen+"/docs"); err != nil {
+			t.Error(err)
+		}
+		var answers []map[string]any
+		for line := range strings.Lines(printed) {
+			if line = strings.TrimSpace(line); strings.HasPrefix(line, "curl ") {
+				answers = append(answers, sh(t, line))
+			}
+		}
+		if len(answers) != 3 {
+			t.Fatalf("%d curl lines in %s", len(answers), printed)
+		}
+		if printers, ok := answers[0]["devices"].([]any); !ok || len(printers) != 2 {
+			t.Errorf("the printers are %v", answers[0])
+		}
+		if answers[1]["reading"] == nil {
+			t.Errorf("the state is %v", answers[1])
+		}
+		if answers[2]["outcome"] != "done" || answers[2]["relay"] != "off" {
+			t.Errorf("the switched relay is %v", answers[2])
+		}
+		if got := (api{t, a.base}).state("desk-1").State.Relay; got != wattline.RelayOff {
+			t.Errorf("the relay is %s afterwards", got)
+		}
+	})
+
+	t.Run("the office is whole, and the pages are there", func(t *testing.T) {
+		a := api{t, a.base}
+		testserver.Eventually(t, patience, func() error {
+			if up := len(a.devices("?state=up")); up != 24 {
+				return fmt.Errorf("%d plugs of 24 are up", up)
+			}
+			return nil
+		})
+		kinds := map[string]bool{}
+		for _, d := range a.devices("") {
+			kinds[d.Kind] = true
+		}
+		for _, kind := range []string{"workstation", "meeting-room", "printer"} {
+			if !kinds[kind] {
+				t.Errorf("there is no %s among %v", kind, kinds)
+			}
+		}
+		testserver.Eventually(t, patience, func() error { return a.tryGet("/-/ready", nil) })
+		for _, page := range []string{"/docs", "/api/v1/openapi.json", "/metrics", "/-/healthy"} {
+			if got, err := a.send("GET", page, ""); err != nil || got.status != 200 || len(got.body) == 0 {
+				t.Errorf("GET %s: status %d, %v", page, got.status, err)
+			}
+		}
+	})
+
+	t.Run("it ends by Ctrl-C and goes on with its data", func(t *testing.T) {
+		kept := a.eventuallyReading("desk-1", "stored", first.Time.Time, func(r wattline.Reading) bool { return r.Time == first.Time })
+		w.interrupt()
+		_, again := demo()
+		found := a.eventuallyReading("desk-1", "kept", first.Time.Time, func(r wattline.Reading) bool { return r.Time == first.Time })
+		if found != kept {
+			t.Errorf("the first reading was %+v and is %+v", kept, found)
+		}
+		if again.EnergyWh < first.EnergyWh {
+			t.Errorf("the counter fell from %v to %v over the restart", first.EnergyWh, again.EnergyWh)
+		}
+		if again.Relay != wattline.RelayOff {
+			t.Error("the relay that was switched off is on again")
+		}
+	})
+}
+
+// sh runs a command as somebody would who copied it, and decodes the JSON that
+// it prints.
+func sh(t *testing.T, line string) map[string]any {
+	t.Helper()
+	printed, err := exec.CommandContext(t.Context(), "sh", "-c", line).Output()
+	if err != nil {
+		t.Fatalf("%s: %v (curl missing? apt-get install curl): %s", line, err, printed)
+	}
+	var answer map[string]any
+	if err := json.Unmarshal(printed, &answer); err != nil {
+		t.Fatalf("%s printed %.300q: %v", line, printed, err)
+	}
+	return answer
+}
