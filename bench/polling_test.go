@@ -76,7 +76,7 @@ func barePoll(b *testing.B, address string) {
 			} `json:"get_sysinfo"`
 		} `json:"system"`
 		Emeter struct {
-			Realtime map[string]float64 `json:"get_realtime"`
+			Realtime map[string]any `json:"get_realtime"`
 		} `json:"emeter"`
 	}
 	if err := json.Unmarshal(answer, &decoded); err != nil {

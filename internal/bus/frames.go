@@ -34,7 +34,7 @@ type frames struct {
 const readAhead = 16 << 10
 
 func newFrames(conn net.Conn, limit int, oversized func()) *frames {
-	return &frames{Conn: conn, in: bufio.NewReaderSize(conn, readAhead), limit: limit, oversized: oversized}
+	return &frames{Conn: conn, in: bufio.NewReaderSize(promptly(conn), readAhead), limit: limit, oversized: oversized}
 }
 
 // drop closes the connection for a reason, which the reader gets to see; the
