@@ -60,6 +60,10 @@ type Controller struct {
 	mu      sync.Mutex
 	devices map[string]wattline.Device
 	states  map[string]wattline.State
+
+	// told takes what became of commands to the one goroutine that publishes it,
+	// so that nobody who waits for a reply waits for that too.
+	told chan wattline.Result
 }
 
 // New makes a controller; Run starts it.
@@ -68,6 +72,7 @@ func New(options Options) *Controller {
 		options: options, log: options.Log.With("role", wattline.RoleController),
 		results: options.Metrics.CounterVec("wattline_controller_commands_total", "Commands, by their outcome.", "outcome"),
 		devices: map[string]wattline.Device{}, states: map[string]wattline.State{},
+		told: make(chan wattline.Result, commandQueue),
 	}
 }
 
@@ -96,8 +101,14 @@ func (c *Controller) Run(ctx context.Context) error {
 	}
 	defer stopCommands()
 	c.options.Bus.Announce(wattline.RoleController, c.options.Site)
-	<-ctx.Done()
-	return nil
+	for {
+		select {
+		case result := <-c.told:
+			c.publish(ctx, result)
+		case <-ctx.Done():
+			return nil
+		}
+	}
 }
 
 func (c *Controller) apply(_ context.Context, change agents.Change) {
@@ -146,14 +157,46 @@ func (c *Controller) respond(ctx context.Context, request bus.Request) (any, err
 	return result, err
 }
 
+// report counts and logs a result, and has it published.
 func (c *Controller) report(ctx context.Context, result wattline.Result) {
 	c.results.WithLabelValues(string(result.Outcome)).Inc()
 	c.log.Info("command", "device", result.Device, "action", result.Action, "outcome", result.Outcome,
 		"code", result.Code, "message", result.Message, "actor", result.Actor, "id", result.ID)
-	topic := wattline.Topic{Kind: wattline.TopicEvent, Event: "command"}
-	if err := c.options.Bus.Publish(context.WithoutCancel(ctx), topic, result); err != nil {
-		c.log.Debug("command result not published", "device", result.Device, "error", err)
+	select {
+	case c.told <- result:
+	default: // too much has happened at once: then here
+		c.publish(context.WithoutCancel(ctx), result)
 	}
+}
+
+// publish says what became of a command, and the state of the device after it.
+func (c *Controller) publish(ctx context.Context, result wattline.Result) {
+	say := func(topic wattline.Topic, payload any) {
+		if err := c.options.Bus.Publish(ctx, topic, payload); err != nil {
+			c.log.Debug("not published", "device", result.Device, "kind", topic.Kind, "error", err)
+		}
+	}
+	if state, ok := c.stateAfter(result); ok {
+		say(wattline.Topic{Kind: wattline.TopicState, Site: c.options.Site, Device: result.Device}, state)
+	}
+	say(wattline.Topic{Kind: wattline.TopicEvent, Event: "command"}, result)
+}
+
+// stateAfter adds what the plug said to the state that is known of it. The
+// collector owns the retained state and says the same at its next poll.
+func (c *Controller) stateAfter(result wattline.Result) (wattline.State, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	state, seen := c.states[result.Device]
+	if !seen || result.Outcome != wattline.OutcomeDone || state.Time.After(result.Time.Time) {
+		return state, false
+	}
+	if state.Availability != wattline.AvailabilityUp {
+		state.Availability, state.Since, state.Error = wattline.AvailabilityUp, result.Time, nil
+	}
+	state.Time, state.Relay, state.LED = result.Time, result.Relay, result.LED
+	c.states[result.Device] = state
+	return state, true
 }
 
 // carryOut switches and reads back. Its errors are *wattline.Error.
@@ -177,7 +220,6 @@ func (c *Controller) carryOut(ctx context.Context, command wattline.Command) (wa
 	if err := verdict(sendErr, err, shows(m, command.Action)); err != nil {
 		return wattline.Result{}, err
 	}
-	c.publishState(ctx, device, m)
 	return wattline.Result{
 		Device: command.Device, Action: command.Action, Outcome: wattline.OutcomeDone,
 		Relay: m.Relay, LED: m.LED, Time: wattline.At(m.At),
@@ -276,25 +318,4 @@ func plugError(err error) error {
 		return wattline.Errorf(known.Class.Code(), "%s", known.Message)
 	}
 	return err
-}
-
-// publishState adds what the plug said to the state that is known of it. The
-// collector owns the retained state and says the same at its next poll.
-func (c *Controller) publishState(ctx context.Context, device wattline.Device, m kasa.Measurement) {
-	c.mu.Lock()
-	state, seen := c.states[device.ID]
-	if !seen {
-		c.mu.Unlock()
-		return
-	}
-	if state.Availability != wattline.AvailabilityUp {
-		state.Availability, state.Since, state.Error = wattline.AvailabilityUp, wattline.At(m.At), nil
-	}
-	state.Time, state.Relay, state.LED = wattline.At(m.At), m.Relay, m.LED
-	c.states[device.ID] = state
-	c.mu.Unlock()
-	topic := wattline.Topic{Kind: wattline.TopicState, Site: device.Site, Device: device.ID}
-	if err := c.options.Bus.Publish(ctx, topic, state); err != nil {
-		c.log.Debug("state not published", "device", device.ID, "error", err)
-	}
 }
