@@ -21,7 +21,9 @@
 //     $MQTT is acknowledged and dropped.
 //   - Shared subscriptions ($share) are not offered.
 //   - In a cluster that lost a member, clients of the others may be handed stale
-//     retained messages, and the wills of its clients are not published.
+//     retained messages, a retained message may be acknowledged and yet not be
+//     kept until the others have agreed on who leads (about ten seconds), and the
+//     wills of the lost member's clients are not published.
 package broker
 
 import (
@@ -47,6 +49,8 @@ type Broker struct {
 	lock    *os.File
 	log     *slog.Logger
 	address string
+	// replicas is on how many members of a cluster messages are kept.
+	replicas int
 
 	// failed is closed when the server has become useless, for failure.
 	failed   chan struct{}
@@ -83,7 +87,7 @@ func (b *Broker) start(ctx context.Context, o Options) error {
 	if err != nil {
 		return fmt.Errorf("configure the broker: %w", err)
 	}
-	b.server = srv
+	b.server, b.replicas = srv, opts.MQTT.StreamReplicas
 	log := newServerLog(o.Log, b.fail)
 	srv.SetLoggerV2(log, log.debugging(), false, false)
 	began := time.Now()

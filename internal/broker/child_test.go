@@ -22,6 +22,9 @@ type child struct {
 	cmd     *exec.Cmd
 	stdin   io.WriteCloser
 	ready   chan error
+	stderr  strings.Builder
+	// nats is the address that the child prints.
+	nats string
 }
 
 // newChild prepares a broker on a fixed port without starting it.
@@ -34,7 +37,12 @@ func newChild(t testing.TB, options broker.Options) *child {
 		options.Listen = fmt.Sprintf("127.0.0.1:%d", testserver.FreePort(t))
 	}
 	c := &child{t: t, options: options}
-	t.Cleanup(c.kill)
+	t.Cleanup(func() {
+		c.kill()
+		if t.Failed() {
+			t.Logf("%s on %s printed:\n%s", options.Name, options.Listen, c.stderr.String())
+		}
+	})
 	return c
 }
 
@@ -49,8 +57,8 @@ func (c *child) launch() {
 	}
 	c.cmd = exec.Command(os.Args[0])
 	c.cmd.Env = append(os.Environ(), childEnv+"="+string(text))
-	var stderr strings.Builder
-	c.cmd.Stderr = &stderr
+	stderr := &c.stderr
+	c.cmd.Stderr = stderr
 	c.stdin, err = c.cmd.StdinPipe()
 	if err != nil {
 		c.t.Fatal(err)
@@ -64,10 +72,12 @@ func (c *child) launch() {
 	}
 	c.ready = make(chan error, 1)
 	go func(ready chan<- error, cmd *exec.Cmd) {
-		if line, err := bufio.NewReader(stdout).ReadString('\n'); err != nil {
+		line, err := bufio.NewReader(stdout).ReadString('\n')
+		if err != nil {
 			_ = cmd.Wait()
 			ready <- fmt.Errorf("the broker's process ended: %w: %s%s", err, line, stderr.String())
 		}
+		c.nats = strings.TrimSpace(line)
 		close(ready)
 	}(c.ready, c.cmd)
 }

@@ -2,7 +2,7 @@ package broker
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -37,6 +37,10 @@ const (
 	streamQoS2Out  = "$MQTT_out"
 )
 
+func streams() []string {
+	return []string{streamMessages, streamRetained, streamSessions, streamQoS2In, streamQoS2Out}
+}
+
 // bound sets the bounds of a stream in its configuration.
 func bound(config *server.StreamConfig) {
 	switch config.Name {
@@ -54,10 +58,15 @@ func bound(config *server.StreamConfig) {
 }
 
 // boundStreams sets the bounds of all streams, where they are not set yet: the
-// server makes them without.
+// server makes them without. An update that gets no answer is tried again: the
+// members of a new cluster make and bound its streams at the same time.
 func boundStreams(ctx context.Context, conn *nats.Conn) error {
-	for _, stream := range []string{streamMessages, streamRetained, streamSessions, streamQoS2In, streamQoS2Out} {
-		if err := boundStream(ctx, conn, stream); err != nil {
+	for _, stream := range streams() {
+		err := boundStream(ctx, conn, stream)
+		for errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+			err = boundStream(ctx, conn, stream)
+		}
+		if err != nil {
 			return fmt.Errorf("bound the stream %s: %w", stream, err)
 		}
 	}
@@ -84,20 +93,4 @@ func boundStream(ctx context.Context, conn *nats.Conn, stream string) error {
 		return err
 	}
 	return updated.ToError()
-}
-
-// request asks the server's storage interface something. body nil is none.
-func request(ctx context.Context, conn *nats.Conn, subject string, body, into any) error {
-	var data []byte
-	if body != nil {
-		var err error
-		if data, err = json.Marshal(body); err != nil {
-			return err
-		}
-	}
-	answer, err := conn.RequestWithContext(ctx, subject, data)
-	if err != nil {
-		return err
-	}
-	return json.Unmarshal(answer.Data, into)
 }

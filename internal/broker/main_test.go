@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 }
 
 // runChild runs a broker until its standard input ends, and says by a line on its
-// standard output that it is ready.
+// standard output that it is ready: the address of its listener for NATS clients.
 func runChild(text string) int {
 	var options broker.Options
 	if err := json.Unmarshal([]byte(text), &options); err != nil {
@@ -38,7 +38,7 @@ func runChild(text string) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	fmt.Println(b.URL())
+	fmt.Println(b.NATSAddr())
 	_, _ = io.Copy(io.Discard, os.Stdin)
 	if err := b.Close(); err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -54,7 +54,9 @@ type Options struct {
 
 // ClusterOptions make a broker a member of a cluster, in which retained messages
 // and sessions are kept on up to three members. Of three, two must be up for the
-// cluster to work. A broker that has run alone does not take its data into one.
+// cluster to work, all for its very first start. After the loss of one the others
+// need about ten seconds to agree; what is published at that time may not be kept.
+// A broker that has run alone does not take its data into a cluster.
 type ClusterOptions struct {
 	// Name is the cluster's name, the same for all members.
 	Name string

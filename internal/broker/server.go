@@ -117,6 +117,8 @@ func joinCluster(opts *server.Options, cluster ClusterOptions) {
 	}
 	opts.MQTT.StreamReplicas = cluster.replicas()
 	opts.MQTT.JSAPITimeout = clusterStorageTimeout
+	// A member that is away is reported once, not at each attempt to reach it.
+	opts.ReconnectErrorReports = server.DEFAULT_CONNECT_ERROR_REPORTS
 }
 
 // anyHost spells out the host that an empty one stands for.

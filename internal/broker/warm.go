@@ -7,7 +7,6 @@ import (
 	"net"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
 	"github.com/wattline/wattline/internal/broker/internal/wire"
@@ -34,8 +33,8 @@ func (b *Broker) warm(ctx context.Context) error {
 			return nil
 		}
 		if errors.Is(err, errNotLoaded) && ctx.Err() == nil {
-			// Only a cluster that keeps as much as it may gets here. A late value is
-			// better than none: the next live one corrects it.
+			// The mark cannot be stored where as much is kept as may be. A late value
+			// is better than none: the next live one corrects it.
 			b.log.Error("clients are served before all retained messages are loaded", "error", err)
 			return nil
 		}
@@ -53,6 +52,17 @@ func (b *Broker) warm(ctx context.Context) error {
 }
 
 func (b *Broker) attempt(ctx context.Context) error {
+	storage, err := nats.Connect("", nats.InProcessServer(b.server), nats.NoReconnect(),
+		nats.UserInfo(gateUser, b.gate.token))
+	if err != nil {
+		return fmt.Errorf("connect to its storage: %w", err)
+	}
+	defer storage.Close()
+	if b.server.JetStreamIsClustered() {
+		if err := awaitStreams(ctx, storage, b.server.JetStreamIsLeader); err != nil {
+			return err
+		}
+	}
 	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
 	defer cancel()
 	// The first MQTT connection makes the server set up its streams.
@@ -63,29 +73,25 @@ func (b *Broker) attempt(ctx context.Context) error {
 	// Whatever waits for the connection gives up with the context.
 	stop := context.AfterFunc(ctx, func() { _ = client.Close() })
 	defer stop()
-	err = b.prepare(ctx, client)
+	err = b.prepare(ctx, storage, client)
 	return errors.Join(err, client.Disconnect())
 }
 
-func (b *Broker) prepare(ctx context.Context, client *wire.Client) error {
-	conn, err := nats.Connect("", nats.InProcessServer(b.server), nats.NoReconnect(),
-		nats.UserInfo(gateUser, b.gate.token))
-	if err != nil {
-		return fmt.Errorf("connect to its storage: %w", err)
-	}
-	defer conn.Close()
-	if err := boundStreams(ctx, conn); err != nil {
+func (b *Broker) prepare(ctx context.Context, storage *nats.Conn, client *wire.Client) error {
+	if err := boundStreams(ctx, storage); err != nil {
 		return err
 	}
-	swept, err := sweepSessions(ctx, conn, b.server.NodeName(), b.selfID())
+	if b.replicas > 1 {
+		if err := replicateFeeds(ctx, storage, b.replicas); err != nil {
+			return err
+		}
+	}
+	swept, err := sweepSessions(ctx, storage, b.server.NodeName(), b.selfID())
 	if err != nil {
 		return err
 	}
 	if swept > 0 {
 		b.log.Debug("deleted the sessions of clients that ended with the broker", "sessions", swept)
-	}
-	if err := purgeMarks(ctx, conn, b.server.NodeName()); err != nil {
-		return err
 	}
 	return awaitIndex(ctx, client, markTopic(b.server.NodeName(), b.gate.token))
 }
@@ -113,26 +119,14 @@ func (b *Broker) dialSelf(ctx context.Context) (*wire.Client, error) {
 // comes to no subscriber.
 func markTopic(node, mark string) string { return "$wattline/gate/" + node + "/" + mark }
 
-// purgeMarks deletes the marks that the node has left.
-func purgeMarks(ctx context.Context, conn *nats.Conn, node string) error {
-	var purged server.JSApiStreamPurgeResponse
-	ask := server.JSApiStreamPurgeRequest{Subject: "$MQTT.rmsgs.$wattline.gate." + node + ".>"}
-	if err := request(ctx, conn, fmt.Sprintf(server.JSApiStreamPurgeT, streamRetained), ask, &purged); err != nil {
-		return fmt.Errorf("delete the last mark: %w", err)
-	}
-	return purged.ToError()
-}
-
 // errNotLoaded says that the index of retained messages may not be complete.
 var errNotLoaded = errors.New("retained messages not loaded")
 
 // awaitIndex returns when the server's index of retained messages is complete.
 // The index is filled from a stream, in its order, new messages included; so once
 // a retained message published now is in it, everything older is as well. The
-// message, the mark, is on a topic that never was before: of a topic that is in
-// the index the server serves the newest message, in the index or not. It stays,
-// and makes room for the next one by being deleted first, so that there is room
-// for it even where the bound is reached.
+// message, the mark, is on a topic that never was before, because of a topic that
+// is in the index already the server serves the newest message.
 func awaitIndex(ctx context.Context, client *wire.Client, topic string) error {
 	if _, err := client.Publish(wire.Publish{Topic: topic, Payload: []byte{'.'}, Retain: true}); err != nil {
 		return fmt.Errorf("mark the retained messages: %w", err)
@@ -144,7 +138,7 @@ func awaitIndex(ctx context.Context, client *wire.Client, topic string) error {
 			return errors.Join(errNotLoaded, err)
 		}
 		if found {
-			return nil
+			return deleteRetained(client, topic)
 		}
 		select {
 		case <-ctx.Done():
@@ -152,6 +146,21 @@ func awaitIndex(ctx context.Context, client *wire.Client, topic string) error {
 		case <-time.After(indexPause):
 		}
 	}
+}
+
+// deleteRetained deletes a retained message and returns when that is on disk.
+func deleteRetained(client *wire.Client, topic string) error {
+	_, err := client.Publish(wire.Publish{Topic: topic, Retain: true})
+	if err == nil {
+		err = client.Ping()
+	}
+	if err == nil {
+		_, err = client.Await(wire.TypePingresp, nil)
+	}
+	if err != nil {
+		return fmt.Errorf("delete the mark: %w", err)
+	}
+	return nil
 }
 
 // findRetained subscribes, which brings what the index holds for the topic, and
