@@ -6,7 +6,7 @@ presence() { # its status as the argument
 		'{instance:$i, status:$s, roles:[$r], clock:$t}'
 }
 publish() { mosquitto_pub -h "$broker" "$@"; }
-bye() { trap - INT TERM; presence offline | publish -q 1 -r -t "$root/presence/$instance" -s; kill 0; }
+bye() { kill $(jobs -p); presence offline | publish -q 1 -r -t "$root/presence/$instance" -s; exit; }
 trap bye INT TERM
 
 # Say that we are here, again every 10 seconds.
