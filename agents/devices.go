@@ -3,6 +3,9 @@ package agents
 import (
 	"context"
 	"log/slog"
+	"time"
+
+	"golang.org/x/time/rate"
 
 	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/internal/bus"
@@ -39,11 +42,15 @@ func Follow(f Following, change func(context.Context, Change)) (cancel func(), e
 	known := map[string]wattline.Device{}
 	gone := map[string]bool{}
 	bad := f.Metrics.CounterVec("wattline_agents_bad_devices_total", "Retained devices that could not be read.", "agent").WithLabelValues(f.Name)
+	complain := rate.Sometimes{First: 1, Interval: time.Minute}
 	handle := func(ctx context.Context, message bus.Message) {
 		device, err := readDevice(message)
 		if err != nil {
 			bad.Inc()
-			f.Log.Warn("a retained device is not readable: left as it was", "device", message.Topic.Device, "error", err)
+			complain.Do(func() {
+				f.Log.Warn("a device is not readable and left as it was; more like it are only counted for a minute",
+					"device", message.Topic.Device, "error", err)
+			})
 			return
 		}
 		had, have := known[message.Topic.Device]

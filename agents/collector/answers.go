@@ -69,6 +69,10 @@ func (c *Collector) stored(ctx context.Context, message bus.Message) {
 		err = c.options.Journal.Stored(ctx, message.Topic.Hook, stored.Seq)
 	}
 	if err != nil {
-		c.log.Warn("a hook's stored position is not usable", "hook", message.Topic.Hook, "error", err)
+		c.metrics.badStored.Inc()
+		c.complain.Do(func() {
+			c.log.Warn("a hook's stored position is not usable; more like it are only counted for a minute",
+				"hook", message.Topic.Hook, "error", err)
+		})
 	}
 }

@@ -76,6 +76,7 @@ type Collector struct {
 	exchanges    *semaphore.Weighted
 	contacts     *rate.Limiter
 	journalFails atomic.Bool
+	complain     rate.Sometimes // belongs to stored
 
 	mu      sync.Mutex
 	pollers map[string]*poller
@@ -94,6 +95,7 @@ func New(options Options) *Collector {
 		metrics:   newMetrics(options.Metrics),
 		exchanges: semaphore.NewWeighted(options.MaxExchanges),
 		contacts:  rate.NewLimiter(contactsPerSecond, contactsBurst),
+		complain:  rate.Sometimes{First: 1, Interval: time.Minute},
 		pollers:   map[string]*poller{},
 	}
 }
@@ -186,6 +188,7 @@ type metrics struct {
 	lateness    telemetry.Histogram
 	devices     telemetry.Gauge
 	unjournaled telemetry.Counter
+	badStored   telemetry.Counter
 }
 
 func newMetrics(registry *telemetry.Registry) metrics {
@@ -195,5 +198,6 @@ func newMetrics(registry *telemetry.Registry) metrics {
 			[]float64{0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5}),
 		devices:     registry.Gauge("wattline_collector_devices", "Devices that are polled."),
 		unjournaled: registry.Counter("wattline_collector_unjournaled_total", "Readings lost because they could not be put on disk."),
+		badStored:   registry.Counter("wattline_collector_bad_stored_total", "Stored positions of hooks that could not be used."),
 	}
 }

@@ -28,6 +28,10 @@ const (
 	stateQueue     = 16_384
 )
 
+// maxClockAhead is how far ahead of ours a state's time may be and still keep
+// those with older times out.
+const maxClockAhead = time.Minute
+
 // A plug may need a moment until it reports what it was told.
 const (
 	settlePause = 350 * time.Millisecond
@@ -53,9 +57,10 @@ type Options struct {
 
 // Controller switches the devices of a site. Make it with New.
 type Controller struct {
-	options Options
-	log     *slog.Logger
-	results *telemetry.CounterVec
+	options   Options
+	log       *slog.Logger
+	results   *telemetry.CounterVec
+	badStates telemetry.Counter
 
 	mu      sync.Mutex
 	devices map[string]wattline.Device
@@ -70,8 +75,9 @@ type Controller struct {
 func New(options Options) *Controller {
 	return &Controller{
 		options: options, log: options.Log.With("role", wattline.RoleController),
-		results: options.Metrics.CounterVec("wattline_controller_commands_total", "Commands, by their outcome.", "outcome"),
-		devices: map[string]wattline.Device{}, states: map[string]wattline.State{},
+		results:   options.Metrics.CounterVec("wattline_controller_commands_total", "Commands, by their outcome.", "outcome"),
+		badStates: options.Metrics.Counter("wattline_controller_bad_states_total", "States of devices that could not be read."),
+		devices:   map[string]wattline.Device{}, states: map[string]wattline.State{},
 		told: make(chan wattline.Result, commandQueue),
 	}
 }
@@ -126,12 +132,19 @@ func (c *Controller) apply(_ context.Context, change agents.Change) {
 // is added.
 func (c *Controller) remember(_ context.Context, message bus.Message) {
 	var state wattline.State
-	if len(message.Payload) == 0 || strictjson.DecodeLoose(message.Payload, &state) != nil || state.Validate() != nil {
+	if len(message.Payload) == 0 {
+		return
+	}
+	if strictjson.DecodeLoose(message.Payload, &state) != nil || state.Validate() != nil || state.Device != message.Topic.Device {
+		c.badStates.Inc()
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if _, ours := c.devices[state.Device]; ours && !state.Time.Before(c.states[state.Device].Time.Time) {
+	had := c.states[state.Device]
+	// One that claims to come from the future must not stay for ever.
+	newer := !state.Time.Before(had.Time.Time) || had.Time.After(time.Now().Add(maxClockAhead))
+	if _, ours := c.devices[state.Device]; ours && newer {
 		c.states[state.Device] = state
 	}
 }
