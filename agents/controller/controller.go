@@ -65,10 +65,6 @@ type Controller struct {
 	mu      sync.Mutex
 	devices map[string]wattline.Device
 	states  map[string]wattline.State
-
-	// told takes what became of commands to the one goroutine that publishes it,
-	// so that nobody who waits for a reply waits for that too.
-	told chan wattline.Result
 }
 
 // New makes a controller; Run starts it.
@@ -78,7 +74,6 @@ func New(options Options) *Controller {
 		results:   options.Metrics.CounterVec("wattline_controller_commands_total", "Commands, by their outcome.", "outcome"),
 		badStates: options.Metrics.Counter("wattline_controller_bad_states_total", "States of devices that could not be read."),
 		devices:   map[string]wattline.Device{}, states: map[string]wattline.State{},
-		told: make(chan wattline.Result, commandQueue),
 	}
 }
 
@@ -107,14 +102,8 @@ func (c *Controller) Run(ctx context.Context) error {
 	}
 	defer stopCommands()
 	c.options.Bus.Announce(wattline.RoleController, c.options.Site)
-	for {
-		select {
-		case result := <-c.told:
-			c.publish(ctx, result)
-		case <-ctx.Done():
-			return nil
-		}
-	}
+	<-ctx.Done()
+	return nil
 }
 
 func (c *Controller) apply(_ context.Context, change agents.Change) {
@@ -166,20 +155,16 @@ func (c *Controller) respond(ctx context.Context, request bus.Request) (any, err
 		result = wattline.FailedResult(command, err, wattline.At(time.Now()))
 	}
 	result.ID, result.Actor = request.Envelope.ID, request.Envelope.Actor
-	c.report(ctx, result)
+	c.report(result)
+	request.AfterReply(func() { c.publish(context.WithoutCancel(ctx), result) })
 	return result, err
 }
 
-// report counts and logs a result, and has it published.
-func (c *Controller) report(ctx context.Context, result wattline.Result) {
+// report counts and logs a result.
+func (c *Controller) report(result wattline.Result) {
 	c.results.WithLabelValues(string(result.Outcome)).Inc()
 	c.log.Info("command", "device", result.Device, "action", result.Action, "outcome", result.Outcome,
 		"code", result.Code, "message", result.Message, "actor", result.Actor, "id", result.ID)
-	select {
-	case c.told <- result:
-	default: // too much has happened at once: then here
-		c.publish(context.WithoutCancel(ctx), result)
-	}
 }
 
 // publish says what became of a command, and the state of the device after it.

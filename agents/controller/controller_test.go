@@ -93,7 +93,6 @@ func command(bus *agenttest.Bus, device string, body any) (wattline.Result, erro
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	answer, err := bus.Request(ctx, wattline.Topic{Kind: wattline.TopicCommand, Site: "hq", Device: device}, body)
-	synctest.Wait()
 	result, _ := answer.(wattline.Result)
 	return result, err
 }

@@ -19,6 +19,19 @@ var ErrNotMine = errors.New("the request is for another instance")
 type Request struct {
 	Topic    wattline.Topic
 	Envelope wattline.Envelope
+
+	after *[]func()
+}
+
+// AfterReply has something done as soon as the reply is on its way, by the same
+// goroutine: what the asker need not wait for. It is for the handler alone. In a
+// Request that no responder made it is done at once.
+func (r Request) AfterReply(do func()) {
+	if r.after == nil {
+		do()
+		return
+	}
+	*r.after = append(*r.after, do)
 }
 
 // Handler answers a request: with a body that goes out as JSON (nil as an empty
@@ -258,6 +271,8 @@ func (r *responder) act(ctx context.Context, request Request, to wattline.Topic)
 	defer cancel()
 	var body any
 	var err error
+	var after []func()
+	request.after = &after
 	if r.bus.guard(r.handler, func() { body, err = r.handle(ctx, request) }) {
 		err = wattline.Errorf(wattline.CodeInternal, "internal error")
 	}
@@ -269,6 +284,9 @@ func (r *responder) act(ctx context.Context, request Request, to wattline.Topic)
 	r.memory.finish(request.key(), reply)
 	r.count("done")
 	r.reply(to, reply)
+	for _, do := range after {
+		r.bus.guard(r.handler, do)
+	}
 }
 
 // decline answers with busy what there is no room for, unless it is a repeat.
