@@ -16,11 +16,12 @@ import (
 
 // QuarterHour is the unit of the spans: every time zone's calendar has its
 // edges on quarter-hours of UTC.
-const QuarterHour = 15 * time.Minute
+const QuarterHour = 15 * time.Minute //nolint:revive // its name is what it is, not a unit
 
 // Store keeps readings. All methods may be called concurrently; the context
-// bounds each call. (Device, Time) identifies a reading: writing it again, in
-// any order and however late, changes nothing.
+// bounds each call. (Device, Time) identifies a reading, to the millisecond:
+// writing it again, in any order and however late, changes nothing, not even if
+// its other values differ. The first one stays.
 type Store interface {
 	// Write keeps the readings. A nil error means that all of them are on disk
 	// and will be found by the calls that follow. A *RefusedError means that all
@@ -37,7 +38,8 @@ type Store interface {
 	// query's order, empty where nothing is known.
 	Summaries(ctx context.Context, query SummaryQuery) ([]Series, error)
 
-	// Ping tells whether the store would take a write and answer a question.
+	// Ping tells whether the store would take a write and answer a question:
+	// nil, an *UnavailableError, or an error with ErrMisconfigured in its chain.
 	Ping(ctx context.Context) error
 
 	// Close ends the store; what was written stays.
@@ -45,7 +47,8 @@ type Store interface {
 }
 
 // Query asks for raw readings of Devices (sorted, each once) in [From, To),
-// after the position of the last one of the page before.
+// after the position of the last one of the page before. Times count to the
+// millisecond. Limit is 1 to MaxLimit.
 type Query struct {
 	Devices []string
 	From    time.Time
@@ -63,7 +66,8 @@ type Position struct {
 
 // SummaryQuery asks for summaries of Devices (each once) over the spans of
 // [From, To) that are cut at whole multiples of Every since the Unix epoch, and
-// at From and To. Every is a multiple of QuarterHour.
+// at From and To. Every is a multiple of QuarterHour. Times count to the
+// millisecond. Devices times spans are at most MaxSpans.
 type SummaryQuery struct {
 	Devices []string
 	From    time.Time
@@ -76,9 +80,8 @@ type Series struct {
 	Device string
 	// Before is the last reading before From, however old; nil if none.
 	Before *wattline.Point
-	// After is the first reading at or after To if it covers some of the time
-	// before To's edge, that is, if it lies within three polls; nil if none is
-	// found within three hours.
+	// After is the first reading at or after To, if it observed the time just
+	// before To (see CoversEdge). Only AfterWithin is searched for it.
 	After *wattline.Point
 	// Spans are those that hold readings, in the order of time.
 	Spans []Span
@@ -90,8 +93,16 @@ type Span struct {
 	Summary wattline.Summary
 }
 
-// AfterWithin is how far beyond a range Series.After is looked for.
+// AfterWithin is how far beyond a range Series.After is looked for: no reading
+// covers more.
 const AfterWithin = 3 * wattline.MaxPoll
+
+// CoversEdge tells whether the reading at a point, at or after an instant, had
+// the time just before that instant under observation.
+func CoversEdge(point wattline.Point, edge time.Time) bool {
+	covers := time.Duration(point.CoversS) * time.Millisecond
+	return point.Time.Add(-covers).Before(edge)
+}
 
 // RefusedReading is a reading that a store will never take.
 type RefusedReading struct {

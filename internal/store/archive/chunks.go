@@ -1,0 +1,90 @@
+package archive
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/tsdb/record"
+	"github.com/prometheus/prometheus/tsdb/wlog"
+	"github.com/prometheus/prometheus/util/compression"
+)
+
+// newLog is where the late log is written anew before it takes its place.
+const newLog = "wbl-new"
+
+// forgetChunks makes the TSDB read everything from its logs.
+//
+// It keeps full chunks of what is in memory in files of their own, and marks in
+// its late log that the samples up to there are in such a file. It syncs neither
+// file nor marks, and marks chunks that it made ready for a block without naming
+// the file. After a crash the files lack what the marks say is in them, and
+// acknowledged readings would be gone. Its logs have all of it; so the files and
+// the marks go.
+//
+// It returns where the late log is torn, if it is.
+func (a *Archive) forgetChunks() (torn, err error) {
+	if err := os.RemoveAll(filepath.Join(a.options.Dir, chunkFolder)); err != nil {
+		return nil, err
+	}
+	log, rewritten := filepath.Join(a.options.Dir, wblFolder), filepath.Join(a.options.Dir, newLog)
+	switch _, err := os.Stat(log); {
+	case errors.Is(err, fs.ErrNotExist):
+		// It may have stopped between removing the old one and naming the new.
+		if err := os.Rename(rewritten, log); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
+	if err := os.RemoveAll(rewritten); err != nil {
+		return nil, err
+	}
+	torn, err = a.copyWithoutMarks(log, rewritten)
+	if err != nil {
+		return nil, fmt.Errorf("write the late log anew: %w", err)
+	}
+	if err := os.RemoveAll(log); err != nil {
+		return nil, err
+	}
+	if err := os.Rename(rewritten, log); err != nil {
+		return nil, err
+	}
+	return torn, syncFolder(a.options.Dir, (*os.File).Sync)
+}
+
+// copyWithoutMarks copies a late log, up to a tear if it has one.
+func (a *Archive) copyWithoutMarks(from, to string) (torn, err error) {
+	segments, err := wlog.NewSegmentsReader(from)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = segments.Close() }()
+	size := a.options.segmentBytes
+	if size == 0 {
+		size = wlog.DefaultSegmentSize
+	}
+	silent := slog.New(slog.DiscardHandler)
+	log, err := wlog.NewSize(silent, prometheus.NewRegistry(), to, size, compression.Snappy)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, log.Close()) }()
+	decoder := record.NewDecoder(labels.NewSymbolTable(), silent)
+	reader := wlog.NewReader(segments)
+	for reader.Next() {
+		if decoder.Type(reader.Record()) == record.MmapMarkers {
+			continue
+		}
+		if err := log.Log(reader.Record()); err != nil {
+			return nil, err
+		}
+	}
+	return reader.Err(), nil
+}

@@ -1,0 +1,125 @@
+package archive
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/prometheus/tsdb"
+	"github.com/prometheus/prometheus/util/compression"
+
+	"github.com/wattline/wattline/internal/store"
+)
+
+const (
+	blockRange    = 2 * time.Hour
+	maxBlockRange = 31 * 24 * time.Hour
+	// forEver is longer than the archive's years are apart.
+	forEver = 250 * 365 * 24 * time.Hour
+	// lateChunk is how many late samples of a series are kept together.
+	lateChunk = 120
+	// openAttempts bounds how often opening is tried: mended once for each kind
+	// of damage, and once more.
+	openAttempts = 6
+	// tooManyMendings is more than a torn log needs. The TSDB mends a checkpoint
+	// by cutting off a log that is whole, each time again.
+	tooManyMendings = 2
+)
+
+var errTornAgain = errors.New("its logs are torn again each time they are mended")
+
+// openMended opens the TSDB, mending it as long as that helps.
+func (a *Archive) openMended(ctx context.Context) (*tsdb.DB, *failures, error) {
+	a.setAsideBlocks()
+	original := a.linkLogs()
+	mendings, torn := 0, false
+	for attempt := 1; ; attempt++ {
+		if err := ctx.Err(); err != nil {
+			return nil, nil, err
+		}
+		tear, err := a.forgetChunks()
+		if err != nil {
+			return nil, nil, err
+		}
+		if tear != nil {
+			torn = true
+			a.sayTorn(original, tear)
+		}
+		failures := newFailures()
+		db, err := tsdb.Open(a.options.Dir, slog.New(quietHandler{a.log.Handler()}), failures, a.tsdbOptions(), nil)
+		if err != nil {
+			if attempt == openAttempts || isPassing(err) || !a.setAsideLogs(err) {
+				return nil, nil, err
+			}
+			continue
+		}
+		mended, err := failures.mended()
+		switch {
+		case err != nil:
+			return nil, nil, errors.Join(err, db.Close())
+		case !mended && mendings > 0:
+			return db, failures, flush(ctx, db)
+		case !mended:
+			if !torn {
+				a.dropLinks(original)
+			}
+			return db, failures, nil
+		case attempt == openAttempts:
+			return nil, nil, errors.Join(errTornAgain, db.Close())
+		}
+		// After mending the log in order, the TSDB goes on without having read
+		// the late one: open it again.
+		a.sayTorn(original, nil)
+		if err := db.Close(); err != nil {
+			return nil, nil, fmt.Errorf("close the mended archive: %w", err)
+		}
+		if mendings++; mendings == tooManyMendings {
+			a.setAsideLogs(errTornAgain)
+		}
+	}
+}
+
+func (a *Archive) sayTorn(original string, tear error) {
+	a.metrics.damaged.Inc()
+	a.log.Warn("mended a torn log of the archive; what was acknowledged is lost only if it comes after the tear",
+		"dir", a.options.Dir, "original", original, "tear", tear)
+}
+
+// flush writes all that is in memory and in the logs into blocks. The logs name
+// series by numbers. A mended log may have lost some that the late log still
+// uses, and they would be given out again for other series.
+func flush(ctx context.Context, db *tsdb.DB) error {
+	head := db.Head()
+	if head.MinTime() <= head.MaxTime() {
+		if err := db.CompactHead(tsdb.NewRangeHead(head, head.MinTime(), head.MaxTime())); err != nil {
+			return errors.Join(fmt.Errorf("write what was mended into a block: %w", err), db.Close())
+		}
+	}
+	if err := db.CompactOOOHead(ctx); err != nil {
+		return errors.Join(fmt.Errorf("write late readings into blocks: %w", err), db.Close())
+	}
+	return nil
+}
+
+func (a *Archive) tsdbOptions() *tsdb.Options {
+	options := tsdb.DefaultOptions()
+	options.NoLockfile = true // see takeFolder
+	options.WALCompression = compression.Snappy
+	options.WALSegmentSize = a.options.segmentBytes
+	options.MinBlockDuration = blockRange.Milliseconds()
+	options.MaxBlockDuration = maxBlockRange.Milliseconds()
+	options.OutOfOrderCapMax = lateChunk
+	options.OutOfOrderTimeWindow = forEver.Milliseconds()
+	options.RetentionDuration = 0
+	options.NewCompactorFunc = newCompactor
+	if a.options.Retention > 0 {
+		// The TSDB counts from its newest reading, which may lie ahead.
+		kept := a.options.Retention + store.FutureTolerance
+		options.RetentionDuration = kept.Milliseconds()
+		options.MaxBlockDuration = min(maxBlockRange, max(blockRange, a.options.Retention/10)).Milliseconds()
+		options.OutOfOrderTimeWindow = (kept + store.FutureTolerance).Milliseconds()
+	}
+	return options
+}
