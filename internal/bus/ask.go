@@ -183,7 +183,7 @@ func (b *Bus) put(q *question) error {
 	if err != nil {
 		return err
 	}
-	return b.transmit(outgoing{topic: to, payload: q.payload, delivery: deliveryOf(q.topic.Kind)})
+	return b.transmit(b.live(), outgoing{topic: to, payload: q.payload, delivery: deliveryOf(q.topic.Kind)})
 }
 
 // repeat sends it again, a query to somebody else if the one asked has gone.

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
 
@@ -251,4 +252,58 @@ func TestTwoProcessesOfOneNameAreToldOfIt(t *testing.T) {
 		runUnconnected(t, bus.Options{Brokers: []string{server.URL()}, Instance: "node", Log: log.logger()})
 	}
 	log.wait(t, `level=ERROR msg="the broker ends every connection soon after it was made`)
+}
+
+func TestAnAskThroughARestartIsAnsweredAsSoonAsBothAreBack(t *testing.T) {
+	server := testserver.Mosquitto(t, testserver.MosquittoOptions{})
+	for _, name := range []string{"asker", "responder"} {
+		t.Run("the "+name+" first", func(t *testing.T) { throughRestart(t, server, name) })
+	}
+}
+
+func throughRestart(t *testing.T, server *testserver.MosquittoServer, first string) {
+	wires := make(map[string]*bustest.Wire)
+	nodes := make(map[string]bustest.Node)
+	for _, name := range []string{"asker", "responder"} {
+		wires[name] = bustest.NewWire(t, server.URL())
+		nodes[name] = bustest.Start(t, []string{wires[name].URL()}, root, name)
+	}
+	asker, responder := nodes["asker"], nodes["responder"]
+	responder.Announce(component)
+	waitLive(t, asker, component)
+	taken, release := make(chan struct{}, 1), make(chan struct{})
+	if _, err := responder.Respond(bus.RespondOptions{Filter: query("responder", "")},
+		func(context.Context, bus.Request) (any, error) { taken <- struct{}{}; <-release; return nil, nil }); err != nil {
+		t.Fatal(err)
+	}
+	outcome := make(chan error, 1)
+	go func() {
+		// The repeats by time come after the test has lost its patience.
+		_, err := asker.Ask(t.Context(), bus.Ask{Topic: query("", "any"), Timeout: 10 * patience})
+		outcome <- err
+	}()
+	<-taken
+	for _, wire := range wires {
+		wire.Cut()
+	}
+	testserver.Eventually(t, patience, func() error {
+		if asker.Connected() || responder.Connected() {
+			return io.ErrNoProgress
+		}
+		return nil
+	})
+	close(release) // its reply gets lost
+	wires[first].Mend()
+	bustest.WaitConnected(t, nodes[first].Bus)
+	for _, wire := range wires {
+		wire.Mend()
+	}
+	select {
+	case err := <-outcome:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(patience):
+		t.Error("no reply")
+	}
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"sync/atomic"
 )
 
 var (
@@ -20,35 +19,39 @@ var (
 // payload of a PUBLISH that is too large is passed over and replaced by a NUL
 // byte, which nothing decodes.
 //
-// Only one goroutine reads; drop may be called by any.
+// It reports a loss as soon as it sees it. The client takes its time to, and
+// not at all where the connection was closed from this side.
 type frames struct {
 	net.Conn
 	in        *bufio.Reader
 	limit     int
+	lost      func(error)
 	oversized func()
 	head      []byte // to be handed out first
 	body      int    // bytes of the packet that follow from in as they are
-	dropped   atomic.Pointer[error]
 }
 
 const readAhead = 16 << 10
 
-func newFrames(conn net.Conn, limit int, oversized func()) *frames {
-	return &frames{Conn: conn, in: bufio.NewReaderSize(promptly(conn), readAhead), limit: limit, oversized: oversized}
+func newFrames(conn net.Conn, limit int, lost func(error), oversized func()) *frames {
+	return &frames{Conn: conn, in: bufio.NewReaderSize(conn, readAhead), limit: limit, lost: lost, oversized: oversized}
 }
 
-// drop closes the connection for a reason, which the reader gets to see; the
-// MQTT client would take a plain close for its own and not report it.
-func (f *frames) drop(reason error) {
-	f.dropped.CompareAndSwap(nil, &reason)
-	_ = f.Close() // only to wake the reader
+// Write is the connection's own.
+func (f *frames) Write(p []byte) (int, error) {
+	n, err := f.Conn.Write(p)
+	if err != nil {
+		f.lost(err)
+	}
+	return n, err
 }
 
-// Read hands out packets whole and in order, those too large with another payload.
+// Read hands out packets whole and in order, those too large with another
+// payload. Only one goroutine may read.
 func (f *frames) Read(p []byte) (int, error) {
 	n, err := f.read(p)
-	if reason := f.dropped.Load(); err != nil && reason != nil {
-		err = *reason
+	if err != nil {
+		f.lost(err)
 	}
 	return n, err
 }

@@ -22,7 +22,7 @@ func (c bytesConn) Read(p []byte) (int, error) { return c.Reader.Read(p) }
 func (c bytesConn) Close() error               { return nil }
 
 func framesOf(data []byte, limit int, oversized func()) *frames {
-	return newFrames(bytesConn{Reader: bytes.NewReader(data)}, limit, oversized)
+	return newFrames(bytesConn{Reader: bytes.NewReader(data)}, limit, func(error) {}, oversized)
 }
 
 func publishPacket(topic string, qos byte, payload []byte) *packets.PublishPacket {
@@ -100,14 +100,18 @@ func TestMalformedPacketsEndTheConnection(t *testing.T) {
 	}
 }
 
-func TestTheReaderSeesWhyAConnectionWasDropped(t *testing.T) {
-	here, there := net.Pipe()
-	defer func() { _ = there.Close() }()
-	in := newFrames(here, 300, func() {})
-	in.drop(errNoAck)
-	in.drop(errConnectionLost)
-	if _, err := in.Read(make([]byte, 1)); !errors.Is(err, errNoAck) {
-		t.Errorf("it sees %v", err)
+func TestALossIsReportedByWhoeverSeesIt(t *testing.T) {
+	for name, use := range map[string]func(*frames) (int, error){
+		"the reader": func(f *frames) (int, error) { return f.Read(make([]byte, 1)) },
+		"the writer": func(f *frames) (int, error) { return f.Write([]byte{1}) },
+	} {
+		here, there := net.Pipe()
+		_ = there.Close()
+		var reported error
+		if _, err := use(newFrames(here, 300, func(err error) { reported = err }, func() {})); err == nil || !errors.Is(reported, err) {
+			t.Errorf("%s sees %v and reports %v", name, err, reported)
+		}
+		_ = here.Close()
 	}
 }
 

@@ -108,7 +108,8 @@ func (b *Bus) hearPresence(message Message, now time.Time) {
 }
 
 func (b *Bus) takePresence(p wattline.Presence, retained bool, now time.Time) {
-	if p.Instance == b.options.Instance && !b.isSelf(p, retained) {
+	own := p.Instance == b.options.Instance
+	if own && !b.isSelf(p, retained) {
 		return
 	}
 	result := b.presence.hear(p, retained, now)
@@ -124,6 +125,9 @@ func (b *Bus) takePresence(p wattline.Presence, retained bool, now time.Time) {
 	}
 	if result.skewed {
 		b.reportSkew(p, result.skew, now)
+	}
+	if own && !retained {
+		notify(b.heardSelf)
 	}
 }
 
@@ -144,8 +148,6 @@ func (b *Bus) isSelf(p wattline.Presence, retained bool) bool {
 				"since", p.Since, "version", p.Version)
 		}
 		return false
-	case ours && !retained:
-		notify(b.heardSelf)
 	}
 	return ours
 }

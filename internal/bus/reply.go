@@ -48,13 +48,15 @@ func (r *responder) shown(to wattline.Topic, err error) *wattline.Error {
 	return shown
 }
 
-// reply sends a reply, if there is a connection: else the asker's repeat fetches it.
+// reply sends a reply, if there is a connection: else the asker's repeat fetches
+// it. Requests come in before a connection is ready, so replies go out then too.
 func (r *responder) reply(to wattline.Topic, payload []byte) {
 	topic, err := r.bus.options.Topics.Build(to)
 	if err != nil {
 		return // decoding has checked it
 	}
-	if err := r.bus.transmit(outgoing{topic: topic, payload: payload, delivery: deliveryOf(wattline.TopicReply)}); err != nil {
+	message := outgoing{topic: topic, payload: payload, delivery: deliveryOf(wattline.TopicReply)}
+	if err := r.bus.transmit(r.bus.current(), message); err != nil {
 		r.bus.dropped("reply unsent", "id", to.ID, "err", err)
 	}
 }

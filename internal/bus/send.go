@@ -159,13 +159,12 @@ func (b *Bus) Publish(ctx context.Context, topic wattline.Topic, payload any) er
 	if err := ctx.Err(); err != nil {
 		return wattline.AsError(err)
 	}
-	return b.transmit(outgoing{topic: text, payload: data, delivery: how})
+	return b.transmit(b.live(), outgoing{topic: text, payload: data, delivery: how})
 }
 
-// transmit queues a message on the connection that there is.
-func (b *Bus) transmit(message outgoing) error {
-	s := b.live()
-	if s == nil {
+// transmit queues a message on a connection, if there is one.
+func (b *Bus) transmit(s *session, message outgoing) error {
+	if s == nil || s.isLost() {
 		return errBrokerDown()
 	}
 	if !s.send(message) {

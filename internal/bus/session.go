@@ -76,9 +76,10 @@ func (b *Bus) connect(ctx context.Context, to broker, helpers *sync.WaitGroup) (
 	if err != nil {
 		return nil, err
 	}
-	s.conn = conn
+	const topicAndHeader = 64<<10 + 16
+	s.conn = newFrames(conn, b.options.MaxMessage+topicAndHeader, s.end, b.metrics.oversized.Inc)
 	// The client's handshake knows no context.
-	stop := context.AfterFunc(ctx, func() { conn.drop(ctx.Err()) })
+	stop := context.AfterFunc(ctx, func() { s.drop(ctx.Err()) })
 	defer stop()
 	s.client = mqtt.NewClient(b.clientOptions(s, will))
 	token := s.client.Connect()
@@ -120,7 +121,7 @@ func (b *Bus) clientOptions(s *session, will []byte) *mqtt.ClientOptions {
 
 // dial opens the connection itself: the client's own dialling would take a proxy
 // from the environment and has no context.
-func (b *Bus) dial(ctx context.Context, to broker) (*frames, error) {
+func (b *Bus) dial(ctx context.Context, to broker) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
 	var dialer interface {
@@ -133,12 +134,7 @@ func (b *Bus) dial(ctx context.Context, to broker) (*frames, error) {
 		}
 		dialer = &tls.Dialer{Config: config}
 	}
-	conn, err := dialer.DialContext(ctx, "tcp", to.address)
-	if err != nil {
-		return nil, err
-	}
-	const topicAndHeader = 64<<10 + 16
-	return newFrames(conn, b.options.MaxMessage+topicAndHeader, b.metrics.oversized.Inc), nil
+	return dialer.DialContext(ctx, "tcp", to.address)
 }
 
 // end notes the loss of the connection, once.
@@ -152,7 +148,7 @@ func (s *session) end(reason error) {
 // drop gives the connection up.
 func (s *session) drop(reason error) {
 	s.end(reason)
-	s.conn.drop(reason)
+	_ = s.conn.Close() // only to wake whoever reads and writes
 }
 
 // disconnect says good-bye to the broker if it can, and ends the client.

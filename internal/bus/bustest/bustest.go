@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"testing"
 	"time"
 
@@ -163,6 +164,53 @@ func (r received) until(t testing.TB, payload string) {
 			t.Fatalf("no message %s came; the last was %+v", payload, last)
 		}
 	}
+}
+
+// quiet is how long a fresh subscription has to get nothing more before it is
+// taken to have got all that is retained. What is seen too early is seen again.
+const quiet = 150 * time.Millisecond
+
+// kept is what a late subscriber gets of a filter.
+func kept(t testing.TB, b *bus.Bus, filter wattline.Topic) map[wattline.Topic]string {
+	t.Helper()
+	messages := make(chan bus.Message, 100)
+	cancel, err := b.Subscribe(bus.SubscribeOptions{Filter: filter, Queue: 20_000},
+		func(_ context.Context, message bus.Message) { messages <- message })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cancel()
+	found := make(map[wattline.Topic]string)
+	for {
+		select {
+		case message := <-messages:
+			found[message.Topic] = string(message.Payload)
+		case <-time.After(quiet):
+			return found
+		}
+	}
+}
+
+// waitKept waits until a late subscriber gets exactly so much: a broker may find
+// a new retained topic only a moment after it has acknowledged it.
+func waitKept(t testing.TB, b *bus.Bus, filter wattline.Topic, want map[wattline.Topic]string) {
+	t.Helper()
+	testserver.Eventually(t, patience, func() error {
+		if found := kept(t, b, filter); !maps.Equal(found, want) {
+			return fmt.Errorf("a late subscriber gets %s", difference(found, want))
+		}
+		return nil
+	})
+}
+
+// difference is the first topic that differs, and how many there are.
+func difference(found, want map[wattline.Topic]string) string {
+	for topic, payload := range found {
+		if wanted, ok := want[topic]; !ok || wanted != payload {
+			return fmt.Sprintf("%q of %+v, want %q", payload, topic, wanted)
+		}
+	}
+	return fmt.Sprintf("%d topics, want %d", len(found), len(want))
 }
 
 func publish(t testing.TB, b *bus.Bus, topic wattline.Topic, payload any) {

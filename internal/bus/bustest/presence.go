@@ -1,10 +1,12 @@
 package bustest
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 
 	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/internal/testserver"
 )
 
 func runPresence(t *testing.T, h Harness) {
@@ -20,20 +22,26 @@ func runPresence(t *testing.T, h Harness) {
 	})
 	t.Run("one whose connection is cut is offline by its last will", func(t *testing.T) {
 		watcher := Start(t, h.URLs, "will", "will-watcher")
-		wire := newWire(t, h.URLs[0])
-		other := Start(t, []string{wire.url()}, "will", "will-other")
+		wire := NewWire(t, h.URLs[0])
+		other := Start(t, []string{wire.URL()}, "will", "will-other")
 		other.Announce("worker")
 		waitLive(t, watcher.Bus, "worker")
-		wire.cut()
+		wire.Cut()
 		waitDead(t, watcher.Bus, "worker")
-		wire.mend()
+		wire.Mend()
 		waitLive(t, watcher.Bus, "worker")
 	})
 	t.Run("one that starts knows the others as soon as it is connected", func(t *testing.T) {
 		for _, name := range []string{"a", "b", "c"} {
 			Start(t, h.URLs, "start", "start-"+name).Announce("worker")
 		}
-		waitLive(t, Start(t, h.URLs, "start", "start-first").Bus, "worker")
+		first := Start(t, h.URLs, "start", "start-first")
+		testserver.Eventually(t, patience, func() error {
+			if found := kept(t, first.Bus, wattline.Topic{Kind: wattline.TopicPresence}); len(found) != 4 {
+				return fmt.Errorf("the broker knows %d instances", len(found))
+			}
+			return nil
+		})
 		late := Start(t, h.URLs, "start", "start-late")
 		if instances := late.Instances(); len(instances) != 5 {
 			t.Errorf("it knows %d instances, want 5: %+v", len(instances), instances)

@@ -67,31 +67,32 @@ func waitDisconnected(t *testing.T, b *bus.Bus) {
 
 func retainedThroughRestart(t *testing.T, h Harness) {
 	owner := Start(t, h.URLs, "again", "again-owner")
-	const count = 200
-	for i := range count {
-		retain(t, owner.Bus, data("hq", "d"+strconv.Itoa(i)), "before")
+	want := make(map[wattline.Topic]string)
+	for i := range 200 {
+		topic := data("hq", "d"+strconv.Itoa(i))
+		want[topic] = `"before"`
+		retain(t, owner.Bus, topic, "before")
 	}
 	gone := wattline.Topic{Kind: wattline.TopicDevice, Device: "gone"}
 	retain(t, owner.Bus, gone, "before")
-	subscribe(t, owner.Bus, gone).until(t, `"before"`)
+	waitKept(t, owner.Bus, gone, map[wattline.Topic]string{gone: `"before"`})
+	live := subscribe(t, owner.Bus, data("hq", "d0"))
 
 	h.Kill()
+	want[data("hq", "d0")] = `"while it was away"`
 	retain(t, owner.Bus, data("hq", "d0"), "while it was away")
 	retain(t, owner.Bus, gone, nil)
 	wantCode(t, publishDown(t, owner), wattline.CodeBrokerDown)
 	h.Restart()
 
 	WaitConnected(t, owner.Bus)
-	waitRetained(t, owner, count) // the deletion has been confirmed
+	// Whoever subscribes while a value is replaced may be left with the old one
+	// by some brokers; so the reader comes after.
+	live.until(t, `"while it was away"`)
+	waitRetained(t, owner, len(want)) // the deletion was confirmed and is forgotten
 	reader := Start(t, h.URLs, "again", "again-reader")
-	messages := subscribe(t, reader.Bus, data("", ""))
-	wantAll(t, messages, count)
-	subscribe(t, reader.Bus, data("hq", "d0")).until(t, `"while it was away"`)
-	devices := subscribe(t, reader.Bus, wattline.Topic{Kind: wattline.TopicDevice})
-	retain(t, owner.Bus, wattline.Topic{Kind: wattline.TopicDevice, Device: "end"}, "end")
-	if message := devices.next(t); message.Topic.Device != "end" {
-		t.Errorf("what was deleted meanwhile is back: %+v", message)
-	}
+	waitKept(t, reader.Bus, data("", ""), want)
+	waitKept(t, reader.Bus, wattline.Topic{Kind: wattline.TopicDevice}, map[wattline.Topic]string{})
 }
 
 // publishDown publishes until the loss of the connection is noticed.

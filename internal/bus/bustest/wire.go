@@ -8,9 +8,9 @@ import (
 	"testing"
 )
 
-// wire carries connections to a broker and can be cut, as a power cut or a
+// Wire carries connections to a broker and can be cut, as a power cut or a
 // SIGKILL of the client would: without a good-bye.
-type wire struct {
+type Wire struct {
 	listener net.Listener
 	broker   string
 
@@ -19,13 +19,14 @@ type wire struct {
 	open   map[net.Conn]bool
 }
 
-func newWire(t testing.TB, brokerURL string) *wire {
+// NewWire listens on a port of its own until the end of the test.
+func NewWire(t testing.TB, brokerURL string) *Wire {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // closed by the cleanup
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &wire{
+	w := &Wire{
 		listener: listener,
 		broker:   strings.TrimPrefix(brokerURL, "mqtt://"),
 		open:     make(map[net.Conn]bool),
@@ -42,15 +43,16 @@ func newWire(t testing.TB, brokerURL string) *wire {
 	})
 	t.Cleanup(func() {
 		_ = listener.Close()
-		w.cut()
+		w.Cut()
 		carrying.Wait()
 	})
 	return w
 }
 
-func (w *wire) url() string { return "mqtt://" + w.listener.Addr().String() }
+// URL is what a bus is given to connect through the wire.
+func (w *Wire) URL() string { return "mqtt://" + w.listener.Addr().String() }
 
-func (w *wire) carry(client net.Conn) {
+func (w *Wire) carry(client net.Conn) {
 	defer func() { _ = client.Close() }()
 	server, err := net.Dial("tcp", w.broker) //nolint:noctx // to loopback
 	if err != nil {
@@ -70,7 +72,7 @@ func (w *wire) carry(client net.Conn) {
 	back.Wait()
 }
 
-func (w *wire) add(ends ...net.Conn) bool {
+func (w *Wire) add(ends ...net.Conn) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, end := range ends {
@@ -79,8 +81,8 @@ func (w *wire) add(ends ...net.Conn) bool {
 	return !w.broken
 }
 
-// cut ends all connections and refuses others.
-func (w *wire) cut() {
+// Cut ends all connections and refuses others.
+func (w *Wire) Cut() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.broken = true
@@ -90,8 +92,8 @@ func (w *wire) cut() {
 	}
 }
 
-// mend lets connections through again.
-func (w *wire) mend() {
+// Mend lets connections through again.
+func (w *Wire) Mend() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.broken = false
