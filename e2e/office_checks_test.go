@@ -149,11 +149,14 @@ func energyGrown(t *testing.T, o *office, plugs *simulated, since time.Time) wat
 	return grown
 }
 
+// influxTime is an instant as InfluxDB writes it: without trailing zeros.
+func influxTime(at wattline.Time) string { return at.UTC().Format(time.RFC3339Nano) }
+
 // influxRows is what InfluxDB itself has of a field, by device and time.
 func influxRows(server *testserver.InfluxServer, bucket, field string) map[string]string {
 	rows := map[string]string{}
 	for _, row := range server.Query(fmt.Sprintf(
-		`from(bucket: %q) |> range(start: -1d, stop: 1d) |> filter(fn: (r) => r._field == %q)`, bucket, field)) {
+		`from(bucket: %q) |> range(start: -1d, stop: 1d) |> filter(fn: (r) => r._field == %q and exists r.device)`, bucket, field)) {
 		key := row["device"] + " " + row["_time"]
 		if _, twice := rows[key]; twice {
 			rows[key] = "twice"
