@@ -6,12 +6,16 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/internal/broker"
 	"github.com/wattline/wattline/internal/broker/internal/wire"
+	"github.com/wattline/wattline/internal/bus"
+	"github.com/wattline/wattline/internal/bus/bustest"
 	"github.com/wattline/wattline/internal/testserver"
 )
 
@@ -79,7 +83,12 @@ func TestAClusterOfThree(t *testing.T) {
 			t.Errorf("it joined: %v", b.Close())
 		}
 	})
+	ask := busesAcross(t, cluster)
+	t.Run("a component at another member answers", func(t *testing.T) { testserver.Eventually(t, patience, ask) })
 	cluster[2].kill()
+	t.Run("a component that was at the third answers by way of another", func(t *testing.T) {
+		testserver.Eventually(t, 3*patience, ask)
+	})
 	t.Run("two go on without the third", func(t *testing.T) {
 		// Until the two have agreed on who leads, the message may not be kept.
 		testserver.Eventually(t, 3*patience, func() error {
@@ -100,11 +109,40 @@ func TestAClusterOfThree(t *testing.T) {
 		startCluster(t, cluster)
 		for i, member := range cluster {
 			client := connect(t, member.url(), wire.Connect{ClientID: fmt.Sprint("first-", i)})
-			if got := subscribe(t, client, "#", 1); len(got) != 2 {
+			if got := subscribe(t, client, "kept/#", 1); len(got) != 2 {
 				t.Errorf("the first subscriber at member %d got %d of 2 retained messages", i+1, len(got))
 			}
 		}
 	})
+}
+
+// busesAcross connects a component to the last member and returns how to ask it
+// something by way of the first. Both know the addresses of all members.
+func busesAcross(t *testing.T, cluster []*child) (ask func() error) {
+	t.Helper()
+	var forward, backward []string
+	for _, member := range cluster {
+		forward = append(forward, member.url())
+	}
+	for _, url := range slices.Backward(forward) {
+		backward = append(backward, url)
+	}
+	component := bustest.Start(t, backward, "across", "component")
+	component.Announce("echo")
+	topic := wattline.Topic{Kind: wattline.TopicQuery, Component: "echo"}
+	cancel, err := component.Respond(bus.RespondOptions{Filter: topic}, func(context.Context, bus.Request) (any, error) {
+		return "answered", nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cancel)
+	asker := bustest.Start(t, forward, "across", "asker")
+	topic.Verb = "any"
+	return func() error {
+		_, err := asker.Ask(t.Context(), bus.Ask{Topic: topic, Timeout: time.Second})
+		return err
+	}
 }
 
 // tryPublish publishes a retained message and awaits its acknowledgement.

@@ -191,8 +191,12 @@ func (c *Client) Read() (Packet, error) {
 	if length > maxPacketBytes {
 		return Packet{}, fmt.Errorf("packet of %d bytes, at most %d are taken", length, maxPacketBytes)
 	}
-	body := make([]byte, length)
-	if _, err := io.ReadFull(c.reader, body); err != nil {
+	// Memory is taken as bytes come, not as they are announced.
+	body, err := io.ReadAll(io.LimitReader(c.reader, int64(length)))
+	if err == nil && len(body) < int(length) {
+		err = io.ErrUnexpectedEOF
+	}
+	if err != nil {
 		return Packet{}, fmt.Errorf("body of a packet: %w", err)
 	}
 	return parse(first, body)
