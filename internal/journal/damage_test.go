@@ -39,7 +39,7 @@ func TestDamageWhileOpen(t *testing.T) {
 
 	type span struct{ from, to uint64 }
 	told := make(chan span, 10)
-	var log bytes.Buffer
+	var log logBuffer
 	j = opened(t, journal.Options{
 		Path: path, CommitInterval: time.Millisecond, Log: slog.New(slog.NewTextHandler(&log, nil)),
 		OnDrop: func(from, to uint64) { told <- span{from, to} },

@@ -1,7 +1,6 @@
 package journal_test
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -122,7 +121,7 @@ func TestTrimming(t *testing.T) {
 func TestBounds(t *testing.T) {
 	type span struct{ from, to uint64 }
 	bubble(t, "by bytes drop the oldest, tell it, and log it once", func(t *testing.T) {
-		var log bytes.Buffer
+		var log logBuffer
 		var told []span
 		const maxBytes = 512 << 10
 		j := opened(t, journal.Options{
@@ -233,7 +232,7 @@ func TestStatus(t *testing.T) {
 
 func TestFullDisk(t *testing.T) {
 	bubble(t, "fails the appends, keeps the numbers, and recovers when there is room", func(t *testing.T) {
-		var log bytes.Buffer
+		var log logBuffer
 		j := opened(t, journal.Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
 		appendMany(t, j, 1, 100)
 		pragma(t, j, "max_page_count = 20")

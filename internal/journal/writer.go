@@ -251,7 +251,8 @@ func (j *Journal) replaceFile(damage error) {
 	j.fileMu.Lock()
 	defer j.fileMu.Unlock()
 	select {
-	case <-j.suspect: // of the same file
+	case again := <-j.suspect: // of the same file
+		damage = errors.Join(damage, again)
 	default:
 	}
 	aside, err := j.file.setAside(j.options, damage)

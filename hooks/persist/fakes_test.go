@@ -1,0 +1,416 @@
+package persist_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/hooks/persist"
+	"github.com/wattline/wattline/internal/bus"
+	"github.com/wattline/wattline/internal/store"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func bubble(t *testing.T, name string, test func(t *testing.T)) {
+	t.Helper()
+	t.Run(name, func(t *testing.T) { synctest.Test(t, test) })
+}
+
+// collector is a journal in memory, and what it says of itself.
+type collector struct {
+	instance, stream string
+	all              []wattline.Reading // number n at n-1
+	first            uint64
+	online           bool
+	asked            int
+	// answer replaces the honest one.
+	answer func(wattline.ReplayQuery) (wattline.ReplayPage, error)
+}
+
+func (c *collector) page(q wattline.ReplayQuery) (wattline.ReplayPage, error) {
+	if q.Stream != c.stream {
+		return wattline.ReplayPage{}, wattline.Errorf(wattline.CodeNotFound, "not my stream")
+	}
+	last := uint64(len(c.all))
+	page := wattline.ReplayPage{Stream: c.stream, First: c.first, Last: last, Readings: []wattline.Reading{}}
+	for n := max(q.From, c.first); n <= last && len(page.Readings) < q.Limit; n++ {
+		page.Readings = append(page.Readings, c.all[n-1])
+	}
+	return page, nil
+}
+
+func (c *collector) presence() wattline.Presence {
+	p := wattline.Presence{Instance: c.instance, Status: wattline.PresenceOffline}
+	if c.online {
+		p.Status, p.Roles = wattline.PresenceOnline, []string{wattline.RoleCollector}
+		p.Stream, p.Seq = c.stream, uint64(len(c.all))
+	}
+	return p
+}
+
+// fakeBus delivers at once, on the caller's goroutine.
+type fakeBus struct {
+	mu         sync.Mutex
+	down       bool
+	live       map[int]func(context.Context, bus.Message)
+	next       int
+	hears      []func(wattline.Presence)
+	retained   map[wattline.Topic]uint64
+	collectors map[string]*collector
+	untrue     []string // broken promises
+	store      *fakeStore
+}
+
+func newBus(s *fakeStore) *fakeBus {
+	return &fakeBus{
+		live: map[int]func(context.Context, bus.Message){}, retained: map[wattline.Topic]uint64{},
+		collectors: map[string]*collector{}, store: s,
+	}
+}
+
+func (b *fakeBus) Subscribe(_ bus.SubscribeOptions, handle func(context.Context, bus.Message)) (func(), error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	id := b.next
+	b.next++
+	b.live[id] = handle
+	return func() { b.mu.Lock(); delete(b.live, id); b.mu.Unlock() }, nil
+}
+
+// Retain checks the promise that goes with a stored position.
+func (b *fakeBus) Retain(_ context.Context, topic wattline.Topic, payload any) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if payload == nil {
+		delete(b.retained, topic)
+		return nil
+	}
+	seq := payload.(wattline.Stored).Seq
+	b.retained[topic] = seq
+	for _, c := range b.collectors {
+		if c.stream != topic.Stream {
+			continue
+		}
+		for n := c.first; n <= seq && n <= uint64(len(c.all)); n++ {
+			if !b.store.has(c.all[n-1]) {
+				b.untrue = append(b.untrue, fmt.Sprintf("%d of %s was said to be stored", n, c.stream))
+			}
+		}
+	}
+	return nil
+}
+
+func (b *fakeBus) Ask(_ context.Context, ask bus.Ask) (json.RawMessage, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	c := b.collectors[ask.Topic.Instance]
+	switch {
+	case b.down:
+		return nil, wattline.Errorf(wattline.CodeBrokerDown, "no broker")
+	case c == nil || !c.online:
+		return nil, wattline.Errorf(wattline.CodeNoResponder, "nobody")
+	}
+	c.asked++
+	answer := c.answer
+	if answer == nil {
+		answer = c.page
+	}
+	page, err := answer(ask.Body.(wattline.ReplayQuery))
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(page)
+}
+
+func (b *fakeBus) OnPresence(hear func(wattline.Presence)) {
+	b.mu.Lock()
+	b.hears = append(b.hears, hear)
+	var now []wattline.Presence
+	for _, c := range b.collectors {
+		now = append(now, c.presence())
+	}
+	b.mu.Unlock()
+	for _, p := range now {
+		hear(p)
+	}
+}
+
+// tell announces a collector, as a heartbeat does.
+func (b *fakeBus) tell(c *collector) {
+	b.mu.Lock()
+	p, hears, down := c.presence(), slices.Clone(b.hears), b.down
+	b.mu.Unlock()
+	for _, hear := range hears {
+		if !down {
+			hear(p)
+		}
+	}
+}
+
+func (b *fakeBus) add(c *collector) *collector {
+	b.mu.Lock()
+	c.first, c.online = 1, true
+	b.collectors[c.instance] = c
+	b.mu.Unlock()
+	b.tell(c)
+	return c
+}
+
+// publish has a collector take a reading; it arrives live unless it is dropped
+// on the way.
+func (b *fakeBus) publish(c *collector, arrives bool) wattline.Reading {
+	b.mu.Lock()
+	n := len(c.all) + 1
+	reading := wattline.Reading{
+		Device: fmt.Sprintf("%s-desk-%d", c.stream, n%5), Time: wattline.At(time.Now().Add(time.Duration(n) * time.Millisecond)),
+		PowerW: wattline.Milli(n), Relay: wattline.RelayOn, Stream: c.stream, Seq: uint64(n),
+	}
+	c.all = append(c.all, reading)
+	arrives = arrives && !b.down
+	b.mu.Unlock()
+	if arrives {
+		b.deliver(reading.Device, reading)
+	}
+	return reading
+}
+
+func (b *fakeBus) deliver(device string, payload any) {
+	data, err := json.Marshal(payload)
+	if err != nil {
+		panic(err)
+	}
+	b.mu.Lock()
+	var live []func(context.Context, bus.Message)
+	for _, handle := range b.live {
+		live = append(live, handle)
+	}
+	b.mu.Unlock()
+	for _, handle := range live {
+		handle(context.Background(), bus.Message{
+			Topic:   wattline.Topic{Kind: wattline.TopicData, Site: "hq", Device: device},
+			Payload: data,
+		})
+	}
+}
+
+func (b *fakeBus) stored(hook, stream string) uint64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.retained[wattline.Topic{Kind: wattline.TopicStored, Hook: hook, Stream: stream}]
+}
+
+// change changes a collector.
+func (b *fakeBus) change(do func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	do()
+}
+
+func (b *fakeBus) asked(c *collector) int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return c.asked
+}
+
+type identity struct {
+	device string
+	time   int64
+}
+
+func identityOf(r wattline.Reading) identity { return identity{r.Device, r.Time.UnixMilli()} }
+
+// fakeStore keeps readings, and fails as it is told.
+type fakeStore struct {
+	mu     sync.Mutex
+	kept   map[identity]wattline.Reading
+	writes []int // the sizes of the batches that it was given
+	// fail decides about a batch; nil keeps it. half keeps one half of a batch
+	// that fails.
+	fail func(batch []wattline.Reading) error
+	half bool
+}
+
+func newStore() *fakeStore { return &fakeStore{kept: map[identity]wattline.Reading{}} }
+
+func (s *fakeStore) Write(ctx context.Context, batch []wattline.Reading) error {
+	s.mu.Lock()
+	fail := s.fail
+	s.writes = append(s.writes, len(batch))
+	s.mu.Unlock()
+	var err error
+	if fail != nil {
+		err = fail(batch)
+	}
+	if err == errHang {
+		<-ctx.Done()
+		err = ctx.Err()
+	}
+	what, _ := err.(*store.RefusedError)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i, r := range batch {
+		refused := what != nil && slices.ContainsFunc(what.Readings, func(one store.RefusedReading) bool { return one.Index == i })
+		if refused || err != nil && what == nil && (!s.half || i%2 == 0) {
+			continue
+		}
+		if _, had := s.kept[identityOf(r)]; !had {
+			s.kept[identityOf(r)] = r
+		}
+	}
+	return err
+}
+
+var errHang = fmt.Errorf("hang until the context ends")
+
+func (s *fakeStore) set(fail func([]wattline.Reading) error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fail = fail
+}
+
+func (s *fakeStore) has(r wattline.Reading) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	got, ok := s.kept[identityOf(r)]
+	return ok && got.PowerW == r.PowerW
+}
+
+func (s *fakeStore) batches() []int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.writes)
+}
+
+func (s *fakeStore) forgetBatches() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.writes = nil
+}
+
+func (s *fakeStore) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.kept)
+}
+
+// runner runs hooks one after another on the same files.
+type runner struct {
+	t       fatal
+	options persist.Options
+	hook    *persist.Hook
+	stop    func()
+}
+
+type fatal interface {
+	Helper()
+	Fatal(...any)
+	Fatalf(string, ...any)
+}
+
+func (r *runner) start() {
+	r.t.Helper()
+	hook, err := persist.New(context.Background(), r.options)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- hook.Run(ctx) }()
+	synctest.Wait()
+	r.hook = hook
+	r.stop = func() {
+		cancel()
+		if err := <-ended; err != nil {
+			r.t.Fatal(err)
+		}
+	}
+}
+
+// office is a hook with its surroundings.
+type office struct {
+	runner
+	bus   *fakeBus
+	store *fakeStore
+}
+
+func begin(t *testing.T, change func(*persist.Options)) *office {
+	t.Helper()
+	s := newStore()
+	o := &office{bus: newBus(s), store: s}
+	o.runner = runner{t: t, options: persist.Options{Name: "archive", Bus: o.bus, Store: s, Dir: t.TempDir()}}
+	if change != nil {
+		change(&o.options)
+	}
+	o.start()
+	t.Cleanup(func() {
+		o.stop()
+		o.honest(t)
+	})
+	return o
+}
+
+func (o *office) honest(t fatal) {
+	t.Helper()
+	o.bus.mu.Lock()
+	defer o.bus.mu.Unlock()
+	if len(o.bus.untrue) > 0 {
+		t.Fatal(o.bus.untrue[0])
+	}
+}
+
+// complete checks that everything of a collector is in the store, and that the
+// collector was told so.
+func (o *office) complete(t fatal, c *collector) {
+	t.Helper()
+	for _, r := range c.all {
+		if !o.store.has(r) {
+			t.Fatalf("reading %d of %s is not in the store; %+v", r.Seq, c.stream, o.hook.Status())
+		}
+	}
+	if got := o.bus.stored(o.options.Name, c.stream); got != uint64(len(c.all)) {
+		t.Fatalf("stored is %d of %d", got, len(c.all))
+	}
+}
+
+// memoryFolder is a folder in memory where the system has one: syncing takes
+// most of the time of these tests.
+func memoryFolder(t fatal) string {
+	parent := "/dev/shm"
+	if _, err := os.Stat(parent); err != nil {
+		parent = ""
+	}
+	folder, err := os.MkdirTemp(parent, "wattline-persist-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return folder
+}
+
+// logBuffer is a log that can be read while it is written.
+type logBuffer struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (b *logBuffer) Write(line []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(line)
+}
+
+func (b *logBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}

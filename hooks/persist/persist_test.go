@@ -1,0 +1,679 @@
+package persist_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/hooks/persist"
+	"github.com/wattline/wattline/internal/store"
+)
+
+func TestLiveReadings(t *testing.T) {
+	bubble(t, "are written at once when it was quiet, and told to be stored", func(t *testing.T) {
+		o := begin(t, nil)
+		c := o.bus.add(&collector{instance: "c1", stream: "s1"})
+		o.bus.publish(c, true)
+		time.Sleep(100 * time.Millisecond)
+		synctest.Wait()
+		o.complete(t, c)
+	})
+	bubble(t, "are written in batches of an interval when there are many", func(t *testing.T) {
+		o := begin(t, nil)
+		c := o.bus.add(&collector{instance: "c1", stream: "s1"})
+		for range 100 {
+			o.bus.publish(c, true)
+			time.Sleep(50 * time.Millisecond)
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		o.complete(t, c)
+		if n := len(o.store.batches()); n > 8 {
+			t.Errorf("%d writes in six seconds", n)
+		}
+	})
+	bubble(t, "are written in batches of a size when there are very many", func(t *testing.T) {
+		o := begin(t, func(o *persist.Options) { o.BatchReadings = 10; o.BatchInterval = time.Hour })
+		c := o.bus.add(&collector{instance: "c1", stream: "s1"})
+		for range 100 {
+			o.bus.publish(c, true)
+		}
+		synctest.Wait()
+		o.complete(t, c)
+		for _, n := range o.store.batches() {
+			if n > 10 {
+				t.Errorf("a batch of %d", n)
+			}
+		}
+	})
+	bubble(t, "of somebody else's collector are stored without a number", func(t *testing.T) {
+		o := begin(t, nil)
+		foreign := wattline.Reading{Device: "desk-9", Time: wattline.At(time.Now()), Relay: wattline.RelayOff}
+		o.bus.deliver("desk-9", foreign)
+		time.Sleep(time.Second)
+		if !o.store.has(foreign) {
+			t.Error("it is not in the store")
+		}
+	})
+	bubble(t, "that come again are not written again", func(t *testing.T) {
+		o := begin(t, nil)
+		c := o.bus.add(&collector{instance: "c1", stream: "s1"})
+		r := o.bus.publish(c, true)
+		o.bus.deliver(r.Device, r)
+		time.Sleep(3 * time.Second)
+		o.bus.deliver(r.Device, r)
+		time.Sleep(3 * time.Second)
+		if len(o.store.batches()) != 1 || o.store.batches()[0] != 1 {
+			t.Errorf("batches %v", o.store.batches())
+		}
+	})
+	bubble(t, "that are not valid are never stored, and logged once a minute", func(t *testing.T) {
+		var log logBuffer
+		o := begin(t, func(o *persist.Options) { o.Log = slog.New(slog.NewTextHandler(&log, nil)) })
+		good := wattline.Reading{Device: "desk-9", Time: wattline.At(time.Now()), Relay: wattline.RelayOff}
+		bad := good
+		bad.Relay = ""
+		for range 10 {
+			o.bus.deliver("desk-9", "nonsense")
+			o.bus.deliver("desk-9", bad)
+			o.bus.deliver("desk-8", good)
+		}
+		time.Sleep(time.Second)
+		if len(o.store.batches()) != 0 || strings.Count(log.String(), "not a valid reading") != 1 {
+			t.Errorf("batches %v, log %s", o.store.batches(), &log)
+		}
+		time.Sleep(time.Minute)
+		o.bus.deliver("desk-8", good)
+		if strings.Count(log.String(), "not a valid reading") != 2 {
+			t.Error("not logged a minute later")
+		}
+	})
+	bubble(t, "with a number beyond all bounds are stored and asked for no more", func(t *testing.T) {
+		o := begin(t, nil)
+		c := o.bus.add(&collector{instance: "c1", stream: "s1"})
+		r := wattline.Reading{Device: "d", Time: wattline.At(time.Now()), Relay: wattline.RelayOn, Stream: "s1", Seq: 1<<64 - 1}
+		o.bus.deliver("d", r)
+		time.Sleep(time.Minute)
+		if !o.store.has(r) || o.bus.asked(c) != 0 {
+			t.Errorf("asked %d times", o.bus.asked(c))
+		}
+	})
+}
+
+func TestGaps(t *testing.T) {
+	bubble(t, "are asked for at once after a start", func(t *testing.T) {
+		o := begin(t, nil)
+		c := &collector{instance: "c1", stream: "s1"}
+		for range 2500 {
+			o.bus.publish(c, false)
+		}
+		o.bus.add(c)
+		time.Sleep(10 * time.Millisecond)
+		synctest.Wait()
+		o.complete(t, c)
+		if o.bus.asked(c) != 3 {
+			t.Errorf("asked %d times", o.bus.asked(c))
+		}
+	})
+	bubble(t, "in the middle are asked for after a grace, and only they", func(t *testing.T) {
+		o := begin(t, nil)
+		c := o.bus.add(&collector{instance: "c1", stream: "s1"})
+		for n := range 100 {
+			o.bus.publish(c, n < 20 || n >= 30)
+		}
+		time.Sleep(persist.DefaultGrace / 2)
+		if o.bus.asked(c) != 0 {
+			t.Error("asked too early")
+		}
+		time.Sleep(2 * persist.DefaultGrace)
+		o.complete(t, c)
+		written := 0
+		for _, n := range o.store.batches() {
+			written += n
+		}
+		if o.bus.asked(c) != 1 || written != 100 {
+			t.Errorf("asked %d times, %d readings written", o.bus.asked(c), written)
+		}
+	})
+	bubble(t, "at the end are seen by the presence of the collector", func(t *testing.T) {
+		o := begin(t, nil)
+		c := o.bus.add(&collector{instance: "c1", stream: "s1"})
+		o.bus.publish(c, false)
+		o.bus.tell(c)
+		time.Sleep(3 * persist.DefaultGrace)
+		o.complete(t, c)
+	})
+	bubble(t, "that memory made are filled while live readings go on", func(t *testing.T) {
+		o := begin(t, func(o *persist.Options) { o.MaxPending = 50 })
+		c := o.bus.add(&collector{instance: "c1", stream: "s1"})
+		o.store.set(func([]wattline.Reading) error { return &store.UnavailableError{Err: errors.New("down")} })
+		for range 5000 {
+			o.bus.publish(c, true)
+			time.Sleep(10 * time.Millisecond)
+		}
+		if n := o.hook.Status().Pending; n > 50 {
+			t.Errorf("%d readings in memory", n)
+		}
+		o.store.set(nil)
+		for range 3000 {
+			o.bus.publish(c, true)
+			time.Sleep(20 * time.Millisecond)
+		}
+		time.Sleep(10 * time.Second)
+		o.complete(t, c)
+	})
+	bubble(t, "that the journal has dropped are counted as lost, and it goes on", func(t *testing.T) {
+		var log logBuffer
+		o := begin(t, func(o *persist.Options) { o.Log = slog.New(slog.NewTextHandler(&log, nil)) })
+		c := o.bus.add(&collector{instance: "c1", stream: "s1"})
+		for n := range 100 {
+			o.bus.publish(c, n < 10)
+		}
+		o.bus.change(func() { c.first = 61 })
+		o.bus.tell(c)
+		time.Sleep(time.Minute)
+		if got := o.bus.stored("archive", "s1"); got != 100 || o.store.count() != 50 {
+			t.Errorf("stored %d, %d in the store", got, o.store.count())
+		}
+		if !strings.Contains(log.String(), "readings=50") || strings.Count(log.String(), "are lost") != 1 {
+			t.Errorf("log: %s", &log)
+		}
+	})
+	bubble(t, "before the beginning are no loss to a new hook", func(t *testing.T) {
+		var log logBuffer
+		o := begin(t, func(o *persist.Options) { o.Log = slog.New(slog.NewTextHandler(&log, nil)) })
+		c := &collector{instance: "c1", stream: "s1"}
+		for range 100 {
+			o.bus.publish(c, false)
+		}
+		o.bus.add(c)
+		o.bus.change(func() { c.first = 61 })
+		time.Sleep(time.Minute)
+		if o.store.count() != 40 || strings.Contains(log.String(), "lost") || !strings.Contains(log.String(), "first=61") {
+			t.Errorf("%d in the store, log: %s", o.store.count(), &log)
+		}
+	})
+	bubble(t, "are asked for again when the collector or the broker was away", func(t *testing.T) {
+		o := begin(t, nil)
+		c := o.bus.add(&collector{instance: "c1", stream: "s1"})
+		o.bus.publish(c, true)
+		o.bus.publish(c, false)
+		o.bus.publish(c, true)
+		o.bus.change(func() {
+			c.answer = func(wattline.ReplayQuery) (wattline.ReplayPage, error) {
+				return wattline.ReplayPage{}, wattline.Errorf(wattline.CodeTimeout, "silent")
+			}
+		})
+		time.Sleep(10 * time.Minute)
+		if o.bus.asked(c) < 10 || o.bus.asked(c) > 100 {
+			t.Errorf("asked %d times in ten minutes", o.bus.asked(c))
+		}
+		o.bus.change(func() { c.online = false })
+		o.bus.tell(c)
+		asked := o.bus.asked(c)
+		time.Sleep(10 * time.Minute)
+		if o.bus.asked(c) != asked {
+			t.Error("asked while nobody was there")
+		}
+		o.bus.change(func() { c.answer, c.online = nil, true })
+		o.bus.tell(c)
+		time.Sleep(time.Second)
+		o.complete(t, c)
+	})
+	bubble(t, "of a stream whose journal is gone are lost, unless it comes back", func(t *testing.T) {
+		var log logBuffer
+		o := begin(t, func(o *persist.Options) { o.Log = slog.New(slog.NewTextHandler(&log, nil)) })
+		c := o.bus.add(&collector{instance: "c1", stream: "s1"})
+		o.bus.publish(c, true)
+		for range 5 {
+			o.bus.publish(c, false)
+		}
+		o.bus.tell(c)
+		o.bus.add(&collector{instance: "c1", stream: "s2"})
+		time.Sleep(time.Minute)
+		if !strings.Contains(log.String(), "no longer has the journal") || !strings.Contains(log.String(), "readings=5") {
+			t.Errorf("log: %s", &log)
+		}
+		if o.bus.stored("archive", "s1") != 1 {
+			t.Errorf("stored is %d", o.bus.stored("archive", "s1"))
+		}
+		o.bus.mu.Lock()
+		o.bus.collectors["c1"] = c
+		o.bus.mu.Unlock()
+		o.bus.tell(c)
+		time.Sleep(time.Minute)
+		o.complete(t, c)
+	})
+	bubble(t, "are not asked for ever of a collector that talks nonsense", func(t *testing.T) {
+		o := begin(t, nil)
+		c := o.bus.add(&collector{instance: "c1", stream: "s1"})
+		for n := range 10 {
+			o.bus.publish(c, n != 4)
+		}
+		for name, answer := range map[string]func(q wattline.ReplayQuery) (wattline.ReplayPage, error){
+			"nothing": func(q wattline.ReplayQuery) (wattline.ReplayPage, error) {
+				return wattline.ReplayPage{Stream: q.Stream, First: 1, Last: 10}, nil
+			},
+			"an end before what it published": func(q wattline.ReplayQuery) (wattline.ReplayPage, error) {
+				return wattline.ReplayPage{Stream: q.Stream, First: 1, Last: 2}, nil
+			},
+			"another stream": func(wattline.ReplayQuery) (wattline.ReplayPage, error) {
+				return wattline.ReplayPage{Stream: "other", First: 11, Last: 10}, nil
+			},
+		} {
+			o.bus.change(func() { c.asked, c.answer = 0, answer })
+			time.Sleep(10 * time.Minute)
+			if o.bus.asked(c) < 5 || o.bus.asked(c) > 100 {
+				t.Errorf("%s: asked %d times", name, o.bus.asked(c))
+			}
+			if o.bus.stored("archive", "s1") != 4 {
+				t.Errorf("%s: stored %d", name, o.bus.stored("archive", "s1"))
+			}
+		}
+		o.bus.change(func() { c.answer = nil })
+		time.Sleep(time.Minute)
+		o.complete(t, c)
+	})
+	bubble(t, "of many collectors are filled a few at a time, all in turn", func(t *testing.T) {
+		o := begin(t, func(o *persist.Options) { o.Replays = 2 })
+		var all []*collector
+		for n := range 20 {
+			c := &collector{instance: fmt.Sprintf("c%d", n), stream: fmt.Sprintf("s%d", n)}
+			for range 3000 {
+				o.bus.publish(c, false)
+			}
+			all = append(all, o.bus.add(c))
+		}
+		time.Sleep(time.Minute)
+		for _, c := range all {
+			o.complete(t, c)
+		}
+	})
+}
+
+func TestStoreFailures(t *testing.T) {
+	unavailable := &store.UnavailableError{Err: errors.New("down")}
+	for name, c := range map[string]struct {
+		err  error
+		half bool
+		log  string
+	}{
+		"that is down":                 {err: unavailable, log: "does not take readings"},
+		"that fails in an unknown way": {err: errors.New("strange"), log: "does not take readings"},
+		"that keeps half of a batch":   {err: unavailable, half: true, log: "does not take readings"},
+		"that hangs":                   {err: errHang, log: "does not take readings"},
+		"that is misconfigured":        {err: fmt.Errorf("token: %w", store.ErrMisconfigured), log: "misconfigured; readings are kept"},
+	} {
+		bubble(t, name+" gets everything when it is back", func(t *testing.T) {
+			var log logBuffer
+			o := begin(t, func(o *persist.Options) { o.Log = slog.New(slog.NewTextHandler(&log, nil)) })
+			col := o.bus.add(&collector{instance: "c1", stream: "s1"})
+			o.store.mu.Lock()
+			o.store.half = c.half
+			o.store.mu.Unlock()
+			o.store.set(func([]wattline.Reading) error { return c.err })
+			for range 300 {
+				o.bus.publish(col, true)
+				time.Sleep(time.Second)
+			}
+			if err := o.hook.Ready(t.Context()); err == nil {
+				t.Error("it says that it is ready")
+			}
+			if n := o.bus.stored("archive", "s1"); n != 0 {
+				t.Errorf("told that %d is stored", n)
+			}
+			if n := len(o.store.batches()); n < 5 || n > 40 {
+				t.Errorf("%d writes in five minutes", n)
+			}
+			o.store.set(nil)
+			time.Sleep(2 * time.Minute)
+			o.complete(t, col)
+			if err := o.hook.Ready(t.Context()); err != nil {
+				t.Error(err)
+			}
+			n := strings.Count(log.String(), c.log)
+			if want := 1; n < want || n > 6 || strings.Count(log.String(), "takes readings again") != 1 {
+				t.Errorf("log: %s", &log)
+			}
+		})
+	}
+	bubble(t, "that asks to be left alone is left alone so long", func(t *testing.T) {
+		o := begin(t, nil)
+		c := o.bus.add(&collector{instance: "c1", stream: "s1"})
+		o.store.set(func([]wattline.Reading) error {
+			return &store.UnavailableError{RetryAfter: 5 * time.Minute, Err: errors.New("limit")}
+		})
+		o.bus.publish(c, true)
+		time.Sleep(299 * time.Second)
+		if n := len(o.store.batches()); n != 1 {
+			t.Errorf("%d writes", n)
+		}
+		o.store.set(nil)
+		time.Sleep(time.Minute)
+		o.complete(t, c)
+	})
+}
+
+func TestRefusedReadings(t *testing.T) {
+	refuse := func(batch []wattline.Reading) error {
+		var refused []store.RefusedReading
+		for i, r := range batch {
+			if r.Seq%10 == 3 {
+				refused = append(refused, store.RefusedReading{Index: i, Reason: "poison"})
+			}
+		}
+		if refused == nil {
+			return nil
+		}
+		return &store.RefusedError{Readings: refused}
+	}
+	letters := func(t *testing.T, path string) (all []persist.DeadLetter) {
+		t.Helper()
+		content, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(content)) {
+			var letter persist.DeadLetter
+			if err := json.Unmarshal([]byte(line), &letter); err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, letter)
+		}
+		return all
+	}
+	bubble(t, "go to the dead letters with the reason, and count as handled", func(t *testing.T) {
+		o := begin(t, nil)
+		o.store.set(refuse)
+		c := &collector{instance: "c1", stream: "s1"}
+		for range 20 {
+			o.bus.publish(c, false)
+		}
+		o.bus.add(c)
+		for range 20 {
+			o.bus.publish(c, true)
+		}
+		time.Sleep(time.Minute)
+		o.bus.mu.Lock()
+		o.bus.untrue = nil // the four are not in the store, and should not be
+		o.bus.mu.Unlock()
+		if got := o.bus.stored("archive", "s1"); got != 40 || o.store.count() != 36 {
+			t.Errorf("stored %d, %d in the store", got, o.store.count())
+		}
+		all := letters(t, filepath.Join(o.options.Dir, "archive.dead-letters.ndjson"))
+		seen := map[uint64]bool{}
+		for _, letter := range all {
+			seen[letter.Reading.Seq] = true
+			if letter.Reason != "poison" || letter.Time.IsZero() || letter.Reading != c.all[letter.Reading.Seq-1] {
+				t.Errorf("letter %+v", letter)
+			}
+		}
+		if len(all) != 4 || !seen[3] || !seen[33] {
+			t.Errorf("letters %+v", all)
+		}
+	})
+	bubble(t, "are kept while the dead letters cannot be written", func(t *testing.T) {
+		o := begin(t, nil)
+		o.store.set(refuse)
+		path := filepath.Join(o.options.Dir, "archive.dead-letters.ndjson")
+		if err := os.Mkdir(path, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		c := o.bus.add(&collector{instance: "c1", stream: "s1"})
+		for range 5 {
+			o.bus.publish(c, true)
+		}
+		time.Sleep(time.Minute)
+		if n := o.bus.stored("archive", "s1"); n != 0 || o.hook.Ready(t.Context()) == nil {
+			t.Errorf("told that %d is stored", n)
+		}
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		if n := o.bus.stored("archive", "s1"); n != 5 || len(letters(t, path)) != 1 {
+			t.Errorf("told that %d is stored", n)
+		}
+		o.bus.mu.Lock()
+		o.bus.untrue = nil
+		o.bus.mu.Unlock()
+	})
+	bubble(t, "are bounded: the oldest letters go first", func(t *testing.T) {
+		o := begin(t, func(o *persist.Options) { o.DeadLetterBytes = 20_000 })
+		o.store.set(func(batch []wattline.Reading) error {
+			return &store.RefusedError{Readings: []store.RefusedReading{{Index: 0, Reason: "poison"}, {Index: 99, Reason: "no such"}}}
+		})
+		for n := range 200 {
+			r := wattline.Reading{Device: "d", Time: wattline.At(time.Now()), PowerW: wattline.Milli(n), Relay: wattline.RelayOn}
+			o.bus.deliver("d", r)
+			time.Sleep(2 * time.Second)
+		}
+		path := filepath.Join(o.options.Dir, "archive.dead-letters.ndjson")
+		newest, older := letters(t, path), letters(t, path+".1")
+		size := 0
+		for _, name := range []string{path, path + ".1"} {
+			info, err := os.Stat(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			size += int(info.Size())
+		}
+		if size > 20_000 || newest[len(newest)-1].Reading.PowerW != 199 || older[len(older)-1].Reading.PowerW != newest[0].Reading.PowerW-1 {
+			t.Errorf("%d bytes, %d and %d letters", size, len(older), len(newest))
+		}
+	})
+}
+
+func TestRestart(t *testing.T) {
+	bubble(t, "goes on where it was, without reading anything twice", func(t *testing.T) {
+		o := begin(t, nil)
+		c := o.bus.add(&collector{instance: "c1", stream: "s1"})
+		for n := range 100 {
+			o.bus.publish(c, n != 50)
+		}
+		time.Sleep(time.Second) // the gap is not asked for yet
+		o.stop()
+		for range 50 {
+			o.bus.publish(c, true)
+		}
+		o.bus.mu.Lock()
+		o.bus.hears, o.bus.retained = nil, map[wattline.Topic]uint64{}
+		o.bus.mu.Unlock()
+		o.store.forgetBatches()
+		o.start()
+		time.Sleep(time.Minute)
+		o.complete(t, c)
+		written := 0
+		for _, n := range o.store.batches() {
+			written += n
+		}
+		if written != 51 {
+			t.Errorf("%d readings were written after the restart", written)
+		}
+	})
+	bubble(t, "writes what is in memory when it stops", func(t *testing.T) {
+		o := begin(t, func(o *persist.Options) { o.BatchInterval = time.Hour })
+		c := o.bus.add(&collector{instance: "c1", stream: "s1"})
+		o.bus.publish(c, true)
+		time.Sleep(time.Second)
+		for range 2500 {
+			o.bus.publish(c, true)
+		}
+		o.stop()
+		o.complete(t, c)
+		o.start()
+	})
+	bubble(t, "stops in time when the store is down", func(t *testing.T) {
+		var log logBuffer
+		o := begin(t, func(o *persist.Options) { o.Log = slog.New(slog.NewTextHandler(&log, nil)) })
+		c := o.bus.add(&collector{instance: "c1", stream: "s1"})
+		o.store.set(func([]wattline.Reading) error { return errHang })
+		for range 100 {
+			o.bus.publish(c, true)
+		}
+		time.Sleep(time.Second)
+		began := time.Now()
+		o.stop()
+		if took := time.Since(began); took > persist.DefaultStopTimeout+time.Second {
+			t.Errorf("it took %v", took)
+		}
+		if !strings.Contains(log.String(), "readings=100") {
+			t.Errorf("log: %s", &log)
+		}
+		o.store.set(nil)
+		o.start()
+		time.Sleep(time.Minute)
+		o.complete(t, c)
+	})
+	bubble(t, "with a damaged ledger asks for everything again", func(t *testing.T) {
+		o := begin(t, nil)
+		c := o.bus.add(&collector{instance: "c1", stream: "s1"})
+		for range 100 {
+			o.bus.publish(c, true)
+		}
+		time.Sleep(time.Second)
+		o.stop()
+		if err := os.WriteFile(filepath.Join(o.options.Dir, "archive.sqlite"), []byte(strings.Repeat("x", 9999)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		o.start()
+		time.Sleep(time.Minute)
+		o.complete(t, c)
+	})
+}
+
+func TestManyStreams(t *testing.T) {
+	bubble(t, "are bounded; those that no collector names go first", func(t *testing.T) {
+		o := begin(t, func(o *persist.Options) { o.MaxStreams = 5 })
+		c := o.bus.add(&collector{instance: "c1", stream: "s1"})
+		o.bus.publish(c, true)
+		for n := range 50 {
+			r := wattline.Reading{
+				Device: "d", Time: wattline.At(time.Now()), Relay: wattline.RelayOn,
+				Stream: fmt.Sprintf("noise-%d", n), Seq: 1_000_000,
+			}
+			o.bus.deliver("d", r)
+			time.Sleep(time.Second)
+		}
+		o.bus.publish(c, true)
+		time.Sleep(5 * time.Second)
+		o.complete(t, c)
+		if status := o.hook.Status(); len(status.Streams) != 5 || o.store.count() != 52 {
+			t.Errorf("%d streams are followed, %d readings stored", len(status.Streams), o.store.count())
+		}
+		o.bus.mu.Lock()
+		defer o.bus.mu.Unlock()
+		if len(o.bus.retained) != 5 {
+			t.Errorf("%d retained topics", len(o.bus.retained))
+		}
+	})
+	bubble(t, "that nobody names any more are forgotten, what they lacked is lost", func(t *testing.T) {
+		var log logBuffer
+		o := begin(t, func(o *persist.Options) { o.Log = slog.New(slog.NewTextHandler(&log, nil)); o.ForgetAfter = time.Hour })
+		c := o.bus.add(&collector{instance: "c1", stream: "s1"})
+		o.bus.publish(c, true)
+		o.bus.publish(c, false)
+		o.bus.change(func() { c.online = false })
+		o.bus.tell(&collector{instance: "c1", stream: "s1", online: true, all: c.all})
+		o.bus.tell(c)
+		time.Sleep(59 * time.Minute)
+		if len(o.hook.Status().Streams) != 1 {
+			t.Error("forgotten too early")
+		}
+		time.Sleep(2 * time.Minute)
+		if len(o.hook.Status().Streams) != 0 || !strings.Contains(log.String(), "readings=1") {
+			t.Errorf("%+v, log: %s", o.hook.Status(), &log)
+		}
+	})
+}
+
+func TestTwoHooksInOneProcess(t *testing.T) {
+	bubble(t, "do not disturb one another", func(t *testing.T) {
+		o := begin(t, nil)
+		second := newStore()
+		second.set(func([]wattline.Reading) error { return &store.UnavailableError{Err: errors.New("down")} })
+		other := runner{t: t, options: persist.Options{Name: "influx", Bus: o.bus, Store: second, Dir: o.options.Dir}}
+		o.bus.mu.Lock()
+		o.bus.store = newStore() // promises of two hooks cannot be checked against one store
+		o.bus.mu.Unlock()
+		other.start()
+		defer other.stop()
+		c := o.bus.add(&collector{instance: "c1", stream: "s1"})
+		for range 100 {
+			o.bus.publish(c, true)
+		}
+		time.Sleep(time.Minute)
+		o.complete(t, c)
+		if n := o.bus.stored("influx", "s1"); n != 0 {
+			t.Errorf("the other has told that %d is stored", n)
+		}
+		second.set(nil)
+		time.Sleep(time.Minute)
+		if n := o.bus.stored("influx", "s1"); n != 100 || second.count() != 100 {
+			t.Errorf("the other has stored %d, %d", n, second.count())
+		}
+		o.bus.mu.Lock()
+		o.bus.untrue = nil
+		o.bus.mu.Unlock()
+	})
+}
+
+func TestConcurrentUse(t *testing.T) {
+	o := &office{bus: newBus(newStore())}
+	o.store = o.bus.store
+	hook, err := persist.New(t.Context(), persist.Options{Name: "archive", Bus: o.bus, Store: o.store, Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var all sync.WaitGroup
+	all.Go(func() {
+		if err := hook.Run(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	for n := range 4 {
+		all.Go(func() {
+			c := o.bus.add(&collector{instance: fmt.Sprintf("c%d", n), stream: fmt.Sprintf("s%d", n)})
+			for i := range 500 {
+				o.bus.publish(c, i%7 != 0)
+				hook.Status()
+			}
+			o.bus.tell(c)
+		})
+	}
+	time.AfterFunc(200*time.Millisecond, cancel)
+	all.Wait()
+}
+
+func TestNewRefusesOptions(t *testing.T) {
+	b, s := newBus(nil), newStore()
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, options := range map[string]persist.Options{
+		"no name":                    {Bus: b, Store: s, Dir: t.TempDir()},
+		"a name with a slash":        {Name: "a/b", Bus: b, Store: s, Dir: t.TempDir()},
+		"no bus":                     {Name: "archive", Store: s, Dir: t.TempDir()},
+		"no store":                   {Name: "archive", Bus: b, Dir: t.TempDir()},
+		"no folder":                  {Name: "archive", Bus: b, Store: s},
+		"a folder that cannot exist": {Name: "archive", Bus: b, Store: s, Dir: filepath.Join(file, "x")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := persist.New(t.Context(), options); err == nil {
+				t.Error("it was made")
+			}
+		})
+	}
+}
