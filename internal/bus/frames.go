@@ -34,7 +34,7 @@ type frames struct {
 const readAhead = 16 << 10
 
 func newFrames(conn net.Conn, limit int, lost func(error), oversized func()) *frames {
-	return &frames{Conn: conn, in: bufio.NewReaderSize(conn, readAhead), limit: limit, lost: lost, oversized: oversized}
+	return &frames{Conn: conn, in: bufio.NewReaderSize(promptly(conn), readAhead), limit: limit, lost: lost, oversized: oversized}
 }
 
 // Write is the connection's own.

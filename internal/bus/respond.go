@@ -3,7 +3,6 @@ package bus
 import (
 	"context"
 	"errors"
-	"slices"
 	"sync"
 	"time"
 
@@ -68,42 +67,6 @@ type responder struct {
 
 	mu     sync.Mutex
 	closed bool // guards against accepting what nobody will serve
-}
-
-// responders are all of a bus's.
-type responders struct {
-	mu  sync.Mutex
-	all []*responder
-}
-
-func (r *responders) add(added *responder) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.all = append(r.all, added)
-}
-
-func (r *responders) remove(gone *responder) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.all = slices.DeleteFunc(r.all, func(other *responder) bool { return other == gone })
-}
-
-func (r *responders) sweep(now time.Time) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, responder := range r.all {
-		responder.memory.sweep(now)
-	}
-}
-
-func (r *responders) remembered() int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	total := 0
-	for _, responder := range r.all {
-		total += responder.memory.len()
-	}
-	return total
 }
 
 // Respond answers the queries or commands that pass a filter, by the rules in
