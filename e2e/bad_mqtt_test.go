@@ -145,9 +145,19 @@ func badCommands(t *testing.T, bus mqtt, replies *recorder) {
 		faults[id] = envelope(id, body(b), nil)
 	}
 	for i, change := range []map[string]any{
-		{"v": 2}, {"v": nil}, {"v": "1"}, {"deadline": nil}, {"deadline": "tomorrow"}, {"deadline": 1}, {"issued_at": nil},
-		{"deadline": "9999-01-01T00:00:00Z"}, {"deadline": wattline.At(time.Now().Add(48 * time.Hour))}, {"body": nil}, {"extra": 1},
-		{"actor": strings.Repeat("x", 1000)}, {"issued_at": wattline.At(time.Now().Add(time.Hour))},
+		{"v": 2},
+		{"v": nil},
+		{"v": "1"},
+		{"deadline": nil},
+		{"deadline": "tomorrow"},
+		{"deadline": 1},
+		{"issued_at": nil},
+		{"deadline": "9999-01-01T00:00:00Z"},
+		{"deadline": wattline.At(time.Now().Add(48 * time.Hour))},
+		{"body": nil},
+		{"extra": 1},
+		{"actor": strings.Repeat("x", 1000)},
+		{"issued_at": wattline.At(time.Now().Add(time.Hour))},
 	} {
 		id := fmt.Sprintf("bad-envelope-%d", i)
 		faults[id] = envelope(id, good, change)

@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -172,7 +173,7 @@ func script(t *testing.T, broker *testserver.MosquittoServer, name string, args 
 		}
 	}
 	// It ends its whole process group, which must not be ours.
-	cmd := exec.Command("setsid", append([]string{"bash", path}, args...)...)
+	cmd := exec.CommandContext(context.Background(), "setsid", append([]string{"bash", path}, args...)...)
 	cmd.Env = append(os.Environ(), "XDG_CONFIG_HOME="+settings, "BROKER=127.0.0.1")
 	return cmd
 }

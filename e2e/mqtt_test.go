@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -29,7 +30,7 @@ func (m mqtt) client(name string, args ...string) *exec.Cmd {
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	return exec.Command(path, append([]string{"-h", host, "-p", port}, args...)...)
+	return exec.CommandContext(context.Background(), path, append([]string{"-h", host, "-p", port}, args...)...)
 }
 
 // publish sends one message; more arguments are mosquitto_pub's.

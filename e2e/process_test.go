@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os/exec"
@@ -30,10 +31,11 @@ type wattlineProcess struct {
 	ended  bool
 }
 
-// start runs the program with arguments, in a folder.
+// start runs the program with arguments, in a folder. (The test's own context
+// ends before the cleanup, and would kill what is to end in good order.)
 func start(t *testing.T, folder string, args ...string) *wattlineProcess {
 	t.Helper()
-	cmd := exec.Command(binary, args...)
+	cmd := exec.CommandContext(context.Background(), binary, args...)
 	cmd.Dir = folder
 	out := &lines{}
 	cmd.Stdout = out

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Everything the tests need besides Go: mosquitto, Node.js with the simulator of
-# plugs, a C compiler (for the race detector) and influxd. Installs the Debian
+# plugs, curl and jq (for the documentation's examples), a C compiler (for the race
+# detector) and influxd. Installs the Debian
 # packages when run as root; otherwise says in one line what to install.
 # It does nothing, and takes no time, when all is there.
 #
@@ -18,6 +19,8 @@ has mosquitto || wanted+=(mosquitto)
 { has mosquitto_pub && has mosquitto_sub; } || wanted+=(mosquitto-clients)
 has node || wanted+=(nodejs)
 has npm || wanted+=(npm)
+has curl || wanted+=(curl)
+has jq || wanted+=(jq)
 has "${CC:-cc}" || wanted+=(build-essential)
 
 if [ ${#wanted[@]} -gt 0 ]; then

@@ -37,9 +37,12 @@ func (p *process) openStore(ctx context.Context) <-chan openedStore {
 		return opened
 	}
 	go func() {
-		var o openedStore
-		o.store, o.err = newStore(ctx, p)
-		opened <- o
+		kept, err := newStore(ctx, p)
+		if err != nil {
+			opened <- openedStore{err: err} // what came with it may be a nil of the store's own type
+			return
+		}
+		opened <- openedStore{store: kept}
 	}()
 	return opened
 }
