@@ -21,7 +21,8 @@ const QuarterHour = 15 * time.Minute //nolint:revive // its name is what it is, 
 // Store keeps readings. All methods may be called concurrently; the context
 // bounds each call. (Device, Time) identifies a reading, to the millisecond:
 // writing it again, in any order and however late, changes nothing, not even if
-// its other values differ. The first one stays.
+// its other values differ; which of two such readings stays, whole, is the
+// store's affair.
 type Store interface {
 	// Write keeps the readings. A nil error means that all of them are on disk
 	// and will be found by the calls that follow. A *RefusedError means that all

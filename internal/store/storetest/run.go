@@ -30,7 +30,7 @@ func Run(t *testing.T, open func(*testing.T) store.Store) {
 	}{
 		{"answers as the model does, whatever the readings and the questions", s.answersAsTheModel},
 		{"gives every value back to the last digit", s.givesValuesBack},
-		{"keeps the first of two readings with the same device and time", s.keepsTheFirst},
+		{"keeps one of two readings that differ in all but device and time, and keeps it whole", s.keepsOne},
 		{"takes readings however late", s.takesLate},
 		{"refuses what cannot be, and keeps the rest of the batch", s.refuses},
 		{"gives every reading exactly once, page by page", s.pages},

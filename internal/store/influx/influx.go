@@ -1,0 +1,116 @@
+// Package influx keeps readings in an InfluxDB 2. It is the only package that
+// imports the InfluxDB client.
+//
+// A reading is one point of the measurement "reading" with the one tag "device",
+// at the precision of milliseconds: identity is device and time, so that writing
+// it again replaces it by itself. What else is known of a device, its kind or
+// place, changes, and would make two points of one reading. The fields are
+// power_w, voltage_v, current_a, energy_wh, meter_wh and covers_s (floats in
+// their unit), relay (boolean, true is on), rssi_dbm and quality (integers), and
+// gap (1) where covers_s is 0. Floats are rounded back to whole thousandths, so
+// that no digit is lost.
+//
+// The client's queue and retries are not used: they lose data in an outage.
+// Batches, retries and their order belong to the persisting hook.
+package influx
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	influxdb "github.com/influxdata/influxdb-client-go/v2"
+	"github.com/influxdata/influxdb-client-go/v2/api"
+
+	"github.com/wattline/wattline/internal/store"
+	"github.com/wattline/wattline/internal/telemetry"
+)
+
+// precision is that of every timestamp, in the request's URL and in the lines.
+const precision = time.Millisecond
+
+const (
+	defaultTimeout = 20 * time.Second
+	maxIdle        = 8
+	idleTimeout    = 90 * time.Second
+)
+
+// Options make a Store.
+type Options struct {
+	// URL is the server's, without a user; Token is the secret.
+	URL, Org, Bucket, Token string
+	// Timeout bounds each request; 20 s.
+	Timeout time.Duration
+	Log     *slog.Logger
+	Metrics *telemetry.Registry
+}
+
+// Store is a store.Store on a bucket. It is safe for concurrent use.
+type Store struct {
+	options  Options
+	client   influxdb.Client
+	http     *http.Client
+	writer   api.WriteAPIBlocking
+	reader   api.QueryAPI
+	requests *telemetry.CounterVec
+}
+
+var _ store.Store = (*Store)(nil)
+
+// New makes a store. It does not connect: a server that is down now may be up
+// later; Ping tells.
+func New(options Options) (*Store, error) {
+	if options.URL == "" || options.Org == "" || options.Bucket == "" || options.Token == "" {
+		return nil, errors.New("influx needs a URL, an organisation, a bucket and a token")
+	}
+	if options.Timeout == 0 {
+		options.Timeout = defaultTimeout
+	}
+	transport := &http.Transport{
+		Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: maxIdle, IdleConnTimeout: idleTimeout,
+		ResponseHeaderTimeout: options.Timeout,
+	}
+	client := &http.Client{Transport: transport, Timeout: options.Timeout}
+	settings := influxdb.DefaultOptions().SetPrecision(precision).SetUseGZip(true).SetHTTPClient(client).
+		SetApplicationName("wattline").SetLogLevel(0)
+	s := &Store{
+		options: options, http: client,
+		client:   influxdb.NewClientWithOptions(options.URL, options.Token, settings),
+		requests: options.Metrics.CounterVec("wattline_influx_requests_total", "Requests to InfluxDB, by kind and result.", "kind", "result"),
+	}
+	s.writer = s.client.WriteAPIBlocking(options.Org, options.Bucket)
+	s.reader = s.client.QueryAPI(options.Org)
+	return s, nil
+}
+
+// Ping writes nothing to the bucket, which shows that the server is up, the
+// bucket is there and the token may write to it.
+func (s *Store) Ping(ctx context.Context) error {
+	if err := s.send(ctx, ""); err != nil {
+		return s.classify(err)
+	}
+	return nil
+}
+
+// Close lets go of the connections.
+func (s *Store) Close() error {
+	s.client.Close()
+	s.http.CloseIdleConnections()
+	return nil
+}
+
+func (s *Store) count(kind string, err error) {
+	result := "ok"
+	if err != nil {
+		result = "failed"
+	}
+	s.requests.WithLabelValues(kind, result).Inc()
+}
+
+// String names the store without its token.
+func (s *Store) String() string {
+	return fmt.Sprintf("InfluxDB at %s, bucket %s", s.options.URL, s.options.Bucket)
+}

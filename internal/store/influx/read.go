@@ -1,0 +1,135 @@
+package influx
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/influxdata/influxdb-client-go/v2/api/query"
+
+	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/internal/store"
+)
+
+// devicesAtOnce bounds how many devices one query names.
+const devicesAtOnce = 64
+
+// Readings returns a page of raw readings. See store.Store.
+func (s *Store) Readings(ctx context.Context, q store.Query) ([]wattline.Reading, error) {
+	if err := q.Validate(); err != nil {
+		return nil, err
+	}
+	page := []wattline.Reading{}
+	first, found := slices.BinarySearch(q.Devices, q.After.Device)
+	if found {
+		from := q.From
+		if !q.After.Time.Before(from) {
+			from = q.After.Time.Add(precision)
+		}
+		var err error
+		if page, err = s.page(ctx, q.Devices[first:first+1], store.Query{From: from, To: q.To, Limit: q.Limit}); err != nil {
+			return nil, err
+		}
+		first++
+	}
+	// One device fills most pages; where devices have nothing, more are asked of at a time.
+	for atOnce := 1; first < len(q.Devices) && len(page) < q.Limit; atOnce = min(2*atOnce, devicesAtOnce) {
+		devices := q.Devices[first:min(first+atOnce, len(q.Devices))]
+		more, err := s.page(ctx, devices, store.Query{From: q.From, To: q.To, Limit: q.Limit - len(page)})
+		if err != nil {
+			return nil, err
+		}
+		page = append(page, more...)
+		first += len(devices)
+	}
+	return page[:min(len(page), q.Limit)], nil
+}
+
+// page returns up to the limit of each of some devices, in the order of the
+// contract.
+func (s *Store) page(ctx context.Context, devices []string, q store.Query) ([]wattline.Reading, error) {
+	readings := []wattline.Reading{}
+	if !q.From.Before(q.To) {
+		return readings, ctx.Err()
+	}
+	flux := s.source(devices, q.From, q.To) + ofFields(fields()...) +
+		fmt.Sprintf(" |> limit(n: %d)", q.Limit) +
+		` |> pivot(rowKey: ["_time"], columnKey: ["_field"], valueColumn: "_value")`
+	err := s.query(ctx, flux, func(record *query.FluxRecord) error {
+		if complete(record) {
+			reading, err := readingOf(record)
+			readings = append(readings, reading)
+			return err
+		}
+		return nil
+	})
+	slices.SortFunc(readings, func(a, b wattline.Reading) int {
+		if a.Device != b.Device {
+			return slices.Compare([]string{a.Device}, []string{b.Device})
+		}
+		return a.Time.Compare(b.Time.Time)
+	})
+	return readings, err
+}
+
+// complete is false for a point that is being written just now: its fields come
+// to light one by one.
+func complete(record *query.FluxRecord) bool {
+	for _, field := range fields() {
+		if record.ValueByKey(field) == nil {
+			return false
+		}
+	}
+	return true
+}
+
+func readingOf(record *query.FluxRecord) (r wattline.Reading, err error) {
+	values := record.Values()
+	device, _ := values["device"].(string)
+	r = wattline.Reading{Device: device, Time: wattline.At(record.Time())}
+	for _, quantity := range quantities(&r) {
+		if *quantity.value, err = milli(values[quantity.field]); err != nil {
+			return r, fmt.Errorf("%s of %s at %v: %w", quantity.field, r.Device, r.Time, err)
+		}
+	}
+	on, isBool := values[fieldRelay].(bool)
+	rssi, isInt := values[fieldRSSI].(int64)
+	quality, isCount := values[fieldQuality].(int64)
+	if !isBool || !isInt || !isCount {
+		return r, fmt.Errorf("reading of %s at %v is not complete", r.Device, r.Time)
+	}
+	r.Relay, r.RSSIdBm, r.Quality = wattline.RelayOf(on), int(rssi), wattline.Quality(quality)
+	return r, nil
+}
+
+func milli(value any) (wattline.Milli, error) {
+	number, ok := value.(float64)
+	if !ok {
+		return 0, fmt.Errorf("the value is %T, not a number", value)
+	}
+	return wattline.MilliOf(number)
+}
+
+// query runs a Flux query and hands on each record. The answer streams.
+func (s *Store) query(ctx context.Context, flux string, each func(*query.FluxRecord) error) error {
+	ctx, cancel := context.WithTimeout(ctx, s.options.Timeout)
+	defer cancel() // closing an answer would read all that is left of it
+	result, err := s.reader.Query(ctx, flux)
+	s.count("query", err)
+	if err != nil {
+		return s.classify(err)
+	}
+	for result.Next() {
+		if err := each(result.Record()); err != nil {
+			return err
+		}
+	}
+	if err := result.Err(); err != nil {
+		return s.classify(err)
+	}
+	return nil
+}
+
+// earliest is before everything that the contract allows.
+func earliest() time.Time { return time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC) }
