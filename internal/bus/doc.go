@@ -49,7 +49,9 @@
 // A process announces its roles, retained, on every connection, on every change
 // and every 10 seconds; its last will says offline. An instance that is not
 // heard of for 30 seconds by this process's own monotonic clock is offline,
-// whatever the broker keeps of it: a retained presence counts as heard once.
+// whatever the broker keeps of it: a retained presence counts as heard once. The
+// clock stands still while there is no connection: who could not be heard is not
+// silent, and nobody takes over everybody's work because the broker is away.
 //
 // The MQTT client id is the instance's name, so that a broker can hold it to its
 // topics (presence/%c, reply/%c/+). Two processes of one name would push each
