@@ -3,6 +3,7 @@ package persist_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -96,7 +97,11 @@ func (b *fakeBus) Retain(_ context.Context, topic wattline.Topic, payload any) e
 		delete(b.retained, topic)
 		return nil
 	}
-	seq := payload.(wattline.Stored).Seq
+	stored, ok := payload.(wattline.Stored)
+	if !ok {
+		return fmt.Errorf("retained %v", payload)
+	}
+	seq := stored.Seq
 	b.retained[topic] = seq
 	for _, c := range b.collectors {
 		if c.stream != topic.Stream {
@@ -126,7 +131,11 @@ func (b *fakeBus) Ask(_ context.Context, ask bus.Ask) (json.RawMessage, error) {
 	if answer == nil {
 		answer = c.page
 	}
-	page, err := answer(ask.Body.(wattline.ReplayQuery))
+	query, ok := ask.Body.(wattline.ReplayQuery)
+	if !ok {
+		return nil, fmt.Errorf("asked %v", ask.Body)
+	}
+	page, err := answer(query)
 	if err != nil {
 		return nil, err
 	}
@@ -252,11 +261,11 @@ func (s *fakeStore) Write(ctx context.Context, batch []wattline.Reading) error {
 	if fail != nil {
 		err = fail(batch)
 	}
-	if err == errHang {
+	if errors.Is(err, errHang) {
 		<-ctx.Done()
 		err = ctx.Err()
 	}
-	what, _ := err.(*store.RefusedError)
+	what, _ := errors.AsType[*store.RefusedError](err)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i, r := range batch {
@@ -271,7 +280,7 @@ func (s *fakeStore) Write(ctx context.Context, batch []wattline.Reading) error {
 	return err
 }
 
-var errHang = fmt.Errorf("hang until the context ends")
+var errHang = errors.New("hang until the context ends")
 
 func (s *fakeStore) set(fail func([]wattline.Reading) error) {
 	s.mu.Lock()

@@ -157,7 +157,7 @@ func TestGaps(t *testing.T) {
 		o := begin(t, func(o *persist.Options) { o.MaxPending = 50 })
 		c := o.bus.add(&collector{instance: "c1", stream: "s1"})
 		o.store.set(func([]wattline.Reading) error { return &store.UnavailableError{Err: errors.New("down")} })
-		for range 5000 {
+		for range 1000 {
 			o.bus.publish(c, true)
 			time.Sleep(10 * time.Millisecond)
 		}
@@ -165,7 +165,7 @@ func TestGaps(t *testing.T) {
 			t.Errorf("%d readings in memory", n)
 		}
 		o.store.set(nil)
-		for range 3000 {
+		for range 500 {
 			o.bus.publish(c, true)
 			time.Sleep(20 * time.Millisecond)
 		}
@@ -287,9 +287,9 @@ func TestGaps(t *testing.T) {
 	bubble(t, "of many collectors are filled a few at a time, all in turn", func(t *testing.T) {
 		o := begin(t, func(o *persist.Options) { o.Replays = 2 })
 		var all []*collector
-		for n := range 20 {
+		for n := range 8 {
 			c := &collector{instance: fmt.Sprintf("c%d", n), stream: fmt.Sprintf("s%d", n)}
-			for range 3000 {
+			for range 1200 {
 				o.bus.publish(c, false)
 			}
 			all = append(all, o.bus.add(c))

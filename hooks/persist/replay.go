@@ -131,7 +131,7 @@ func (h *Hook) ask(ctx context.Context, q question) (answerOf, error) {
 		Topic: wattline.Topic{
 			Kind: wattline.TopicQuery, Component: wattline.RoleCollector, Instance: q.instance, Verb: wattline.VerbReplay,
 		},
-		Body:    wattline.ReplayQuery{Stream: q.stream, From: q.from, Limit: int(q.to + 1 - q.from)}, //nolint:gosec // at most a page
+		Body:    wattline.ReplayQuery{Stream: q.stream, From: q.from, Limit: int(q.to + 1 - q.from)},
 		Actor:   "hook/" + h.options.Name,
 		Timeout: h.options.AskTimeout,
 	})

@@ -58,7 +58,7 @@ type acknowledged struct {
 }
 
 func TestKilledWhileAppending(t *testing.T) {
-	const kills = 30
+	const kills = 20
 	path := filepath.Join(t.TempDir(), "journal.db")
 	said := map[uint64]acknowledged{}
 	for range kills {

@@ -37,7 +37,6 @@ func TestDamageWhileOpen(t *testing.T) {
 	appendMany(t, j, 1, 5000)
 	closed(t, j) // all of it is in the file now
 
-	type span struct{ from, to uint64 }
 	told := make(chan span, 10)
 	var log logBuffer
 	j = opened(t, journal.Options{

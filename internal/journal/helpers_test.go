@@ -24,7 +24,7 @@ func TestMain(m *testing.M) {
 	}
 	flag.Parse()
 	if !given("rapid.checks") {
-		_ = flag.Set("rapid.checks", "40") // each is some dozens of files
+		_ = flag.Set("rapid.checks", "15") // each is some dozens of files
 	}
 	goleak.VerifyTestMain(m)
 }
