@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -21,6 +22,7 @@ func TestSeparateProcesses(t *testing.T) {
 	o := newOffice(t, outsideBroker(broker))
 	o.influxStore(server, bucket)
 	o.declare(plugs.devices...)
+	heard := (mqtt{t, broker.Addr()}).record("wattline/data/#")
 	running := o.apart()
 
 	t.Run("devices are listed and up", func(t *testing.T) { checkListed(t, o, &plugs) })
@@ -31,6 +33,18 @@ func TestSeparateProcesses(t *testing.T) {
 	t.Run("InfluxDB itself has the readings that REST answers", func(t *testing.T) {
 		running.agents.Stop()
 		o := o.in(t)
+		readings := map[string][]wattline.Reading{}
+		testserver.Eventually(t, patience, func() error {
+			stored := 0
+			for _, id := range plugs.metered() {
+				readings[id] = o.readingsOf(id)
+				stored += len(readings[id])
+			}
+			if want := len(heard.readings()); stored != want {
+				return fmt.Errorf("%d readings are stored, %d were heard", stored, want)
+			}
+			return nil
+		})
 		for field, of := range map[string]func(wattline.Reading) wattline.Milli{
 			"power_w":   func(r wattline.Reading) wattline.Milli { return r.PowerW },
 			"voltage_v": func(r wattline.Reading) wattline.Milli { return r.VoltageV },
@@ -41,11 +55,7 @@ func TestSeparateProcesses(t *testing.T) {
 			rows := influxRows(server, bucket, field)
 			answered := 0
 			for _, id := range plugs.metered() {
-				readings, err := o.tryReadings(id, since)
-				if err != nil {
-					t.Fatal(err)
-				}
-				for _, r := range readings {
+				for _, r := range readings[id] {
 					answered++
 					if got := rows[id+" "+influxTime(r.Time)]; got != of(r).String() {
 						t.Errorf("%s of %s at %s is %q in InfluxDB, %s over REST", field, id, r.Time, got, of(r))
