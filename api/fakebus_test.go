@@ -20,6 +20,7 @@ type fakeBus struct {
 	next       int
 	subscribed chan struct{}
 	asked      []bus.Ask
+	listings   int
 	// answer replies to commands and queries, except the registry's list.
 	answer func(ctx context.Context, ask bus.Ask) (any, error)
 	// list answers the registry's list; nil has no_responder.
@@ -48,7 +49,9 @@ func (b *fakeBus) Ask(ctx context.Context, ask bus.Ask) (json.RawMessage, error)
 	b.mu.Lock()
 	answer, list := b.answer, b.list
 	isList := ask.Topic.Component == wattline.RoleRegistry && ask.Topic.Verb == wattline.VerbList && ask.Actor == "gateway"
-	if !isList {
+	if isList {
+		b.listings++
+	} else {
 		b.asked = append(b.asked, ask)
 	}
 	b.mu.Unlock()

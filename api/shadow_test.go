@@ -132,6 +132,11 @@ func TestTheShadowIsBounded(t *testing.T) {
 
 func TestTheRegistrysListPutsTheShadowRight(t *testing.T) {
 	o := open(t)
+	eventually(t, "the first question, on connecting", func() bool {
+		o.bus.mu.Lock()
+		defer o.bus.mu.Unlock()
+		return o.bus.listings == 1
+	})
 	asked := make(chan string, 10)
 	release := make(chan bool, 10)
 	o.bus.set(func(b *fakeBus) {

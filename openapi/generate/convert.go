@@ -17,6 +17,7 @@ func convert(swagger []byte) (*openapi3.T, error) {
 	if err := json.Unmarshal(swagger, &old); err != nil {
 		return nil, fmt.Errorf("read swagger: %w", err)
 	}
+	examples := parameterExamples(swagger)
 	document, err := openapi2conv.ToV3(&old)
 	if err != nil {
 		return nil, fmt.Errorf("convert: %w", err)
@@ -30,6 +31,9 @@ func convert(swagger []byte) (*openapi3.T, error) {
 			problems(operation)
 			anything(operation)
 			freeParameters(path, operation)
+			for _, parameter := range operation.Parameters {
+				parameter.Value.Example = examples[operation.OperationID+" "+parameter.Value.Name]
+			}
 			if err := closeBody(document, operation); err != nil {
 				return nil, fmt.Errorf("%s: %w", path, err)
 			}
@@ -39,6 +43,32 @@ func convert(swagger []byte) (*openapi3.T, error) {
 		return nil, fmt.Errorf("the result is not valid: %w", err)
 	}
 	return document, nil
+}
+
+// parameterExamples are those that swag gives, by operation and parameter.
+// Swagger 2 has no place for them, so the library does not read them.
+func parameterExamples(swagger []byte) map[string]any {
+	var document struct {
+		Paths map[string]map[string]struct {
+			OperationID string `json:"operationId"`
+			Parameters  []struct {
+				Name    string `json:"name"`
+				Example any    `json:"example"`
+			} `json:"parameters"`
+		} `json:"paths"`
+	}
+	examples := map[string]any{}
+	if json.Unmarshal(swagger, &document) != nil {
+		return examples // the library has read it, and says what is wrong
+	}
+	for _, operations := range document.Paths {
+		for _, operation := range operations {
+			for _, parameter := range operation.Parameters {
+				examples[operation.OperationID+" "+parameter.Name] = parameter.Example
+			}
+		}
+	}
+	return examples
 }
 
 // refine mends a schema and all within it: times get their format, and names

@@ -53,6 +53,9 @@ func writeOperation(page *strings.Builder, method, path string, operation *opena
 			if p.Schema.Value.Default != nil {
 				note += fmt.Sprintf(" (`%v` by default)", p.Schema.Value.Default)
 			}
+			if p.Example != nil {
+				note += fmt.Sprintf(", such as `%v`", p.Example)
+			}
 			fmt.Fprintf(page, "| `%s` | %s | %s | %s |\n", p.Name, p.In, typeOf(p.Schema), cell(note))
 		}
 	}
