@@ -19,6 +19,8 @@
 //     a code. A client that is replaced by one of the same id leaves no will, nor
 //     does one whose broker ends. Publishing to a topic below $JS, $SYS, $NRG or
 //     $MQTT is acknowledged and dropped.
+//   - A client that asks for no keep-alive and vanishes without a word stays
+//     connected until something is sent to it.
 //   - Shared subscriptions ($share) are not offered.
 //   - In a cluster that lost a member, clients of the others may be handed stale
 //     retained messages, a retained message may be acknowledged and yet not be
@@ -143,6 +145,19 @@ func (b *Broker) Wait(ctx context.Context) error {
 	case <-b.failed:
 		return fmt.Errorf("broker: %w", b.failure)
 	}
+}
+
+// Healthy returns nil while the broker serves and stores, otherwise why it does not.
+func (b *Broker) Healthy() error {
+	switch err := b.failedWith(); {
+	case err != nil:
+		return fmt.Errorf("broker: %w", err)
+	case !b.server.Running():
+		return errors.New("broker: closed")
+	case !b.server.JetStreamEnabled():
+		return errors.New("broker: it cannot store any more (is the disk full?)")
+	}
+	return nil
 }
 
 // Close disconnects the clients, writes everything to disk and returns when the

@@ -3,6 +3,7 @@ package broker_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -128,7 +129,7 @@ func TestAFolderServesOneBrokerAtATime(t *testing.T) {
 }
 
 func TestAnAddressInUseIsAnErrorThatNamesIt(t *testing.T) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -167,15 +168,30 @@ func checkStartFails(t *testing.T, options broker.Options, parts ...string) {
 func TestCloseDisconnectsClientsAndFreesTheAddress(t *testing.T) {
 	b := start(t, broker.Options{})
 	client := connect(t, b.URL(), wire.Connect{ClientID: "client"})
+	if err := b.Healthy(); err != nil {
+		t.Error(err)
+	}
 	if err := b.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if packet, err := client.Read(); err != io.EOF {
+	if err := b.Healthy(); err == nil {
+		t.Error("healthy after its end")
+	}
+	if packet, err := client.Read(); !errors.Is(err, io.EOF) {
 		t.Errorf("read %v, %v; want the end of the connection", packet, err)
 	}
 	start(t, broker.Options{Listen: address(b.URL())})
 	if err := b.Close(); err != nil {
 		t.Errorf("the second Close: %v", err)
+	}
+}
+
+func TestWaitReturnsWithItsContext(t *testing.T) {
+	b := start(t, broker.Options{})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := b.Wait(ctx); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -2,6 +2,7 @@ package broker_test
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -55,7 +56,7 @@ func (c *child) launch() {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	c.cmd = exec.Command(os.Args[0])
+	c.cmd = exec.CommandContext(context.Background(), os.Args[0]) // ended by kill
 	c.cmd.Env = append(os.Environ(), childEnv+"="+string(text))
 	stderr := &c.stderr
 	c.cmd.Stderr = stderr
@@ -102,7 +103,8 @@ func (c *child) kill() {
 		return
 	}
 	_ = c.cmd.Process.Kill()
-	<-c.ready
+	for range c.ready { // until it has said that it was ready, or why not
+	}
 	_ = c.cmd.Wait()
 	_ = c.stdin.Close()
 	c.cmd = nil

@@ -42,13 +42,21 @@ func start(t *testing.T, options broker.Options) *broker.Broker {
 
 func address(url string) string { return strings.TrimPrefix(url, "mqtt://") }
 
+// dial connects, with an end to every wait.
+func dial(address string) (net.Conn, error) {
+	conn, err := (&net.Dialer{Timeout: patience}).DialContext(context.Background(), "tcp", address)
+	if err == nil {
+		err = conn.SetDeadline(time.Now().Add(patience))
+	}
+	return conn, err
+}
+
 // tryConnect connects a client, whose every wait ends within patience.
 func tryConnect(url string, connect wire.Connect) (*wire.Client, error) {
-	conn, err := net.DialTimeout("tcp", address(url), patience)
+	conn, err := dial(address(url))
 	if err != nil {
 		return nil, err
 	}
-	_ = conn.SetDeadline(time.Now().Add(patience))
 	client := wire.New(conn)
 	if err := client.Connect(connect); err != nil {
 		_ = conn.Close()

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -177,12 +176,11 @@ func tryRetained(member *child, filter string, n int) error {
 // checkNotServed fails the test if a NATS client gets an answer at the address.
 func checkNotServed(t *testing.T, address string) {
 	t.Helper()
-	conn, err := net.Dial("tcp", address)
+	conn, err := dial(address)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = conn.Close() }()
-	_ = conn.SetDeadline(time.Now().Add(patience))
 	if _, err := conn.Write([]byte("CONNECT {}\r\nSUB > 1\r\nPING\r\n")); err != nil {
 		t.Fatal(err)
 	}

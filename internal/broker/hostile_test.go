@@ -2,11 +2,11 @@ package broker_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"testing"
-	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 
@@ -30,12 +30,11 @@ func TestBadBytesEndTheirOwnConnectionOnly(t *testing.T) {
 	}
 	for name, sent := range cases {
 		t.Run(name, func(t *testing.T) {
-			conn, err := net.Dial("tcp", address(b.URL()))
+			conn, err := dial(address(b.URL()))
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer func() { _ = conn.Close() }()
-			_ = conn.SetDeadline(time.Now().Add(patience))
 			if _, err := conn.Write([]byte(sent)); err != nil {
 				t.Fatal(err)
 			}
@@ -48,8 +47,8 @@ func TestBadBytesEndTheirOwnConnectionOnly(t *testing.T) {
 }
 
 func isTimeout(err error) bool {
-	timeout, ok := err.(net.Error)
-	return ok && timeout.Timeout()
+	var timeout net.Error
+	return errors.As(err, &timeout) && timeout.Timeout()
 }
 
 func TestATopicWithASpaceEndsTheConnection(t *testing.T) {

@@ -37,10 +37,10 @@ func (l *serverLog) debugging() bool {
 }
 
 // Noticef takes what the server reports of its own life.
-func (l *serverLog) Noticef(format string, v ...any) { l.log.Debug(fmt.Sprintf(format, v...)) }
+func (l *serverLog) Noticef(format string, v ...any) { write(l.log, slog.LevelDebug, format, v) }
 
 // Debugf takes what the server reports for each connection.
-func (l *serverLog) Debugf(format string, v ...any) { l.log.Debug(fmt.Sprintf(format, v...)) }
+func (l *serverLog) Debugf(format string, v ...any) { write(l.log, slog.LevelDebug, format, v) }
 
 // Tracef takes nothing: traces hold payloads.
 func (l *serverLog) Tracef(string, ...any) {}
@@ -71,7 +71,11 @@ func (l *serverLog) limited(level slog.Level, format string, v []any) {
 	if n := l.suppressed.Swap(0); n > 0 {
 		log = log.With("suppressed", n)
 	}
-	log.Log(context.Background(), level, fmt.Sprintf(format, v...))
+	write(log, level, format, v)
+}
+
+func write(log *slog.Logger, level slog.Level, format string, v []any) {
+	log.Log(context.Background(), level, "broker's server", "said", fmt.Sprintf(format, v...))
 }
 
 // fatalError is a fatal message with the error that it was about, which the

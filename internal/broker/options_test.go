@@ -28,7 +28,8 @@ func TestBadOptionsAreRefusedByName(t *testing.T) {
 		"no connections":          {broker.Options{DataDir: "data", MaxConnections: -1}, []string{"max connections"}},
 		"a negative wait":         {broker.Options{DataDir: "data", AckWait: -time.Second}, []string{"ack wait"}},
 		"a member without a name": {broker.Options{DataDir: "data", Cluster: broker.ClusterOptions{
-			Name: "office", Listen: "127.0.0.1:6222", Peers: []string{"127.0.0.1:6223"}}}, []string{"name"}},
+			Name: "office", Listen: "127.0.0.1:6222", Peers: []string{"127.0.0.1:6223"},
+		}}, []string{"name"}},
 		"a cluster without a name":   {cluster(func(c *broker.ClusterOptions) { c.Name = "" }), []string{"cluster name"}},
 		"a cluster without peers":    {cluster(func(c *broker.ClusterOptions) { c.Peers = nil }), []string{"cluster peers", "missing"}},
 		"itself as the only peer":    {cluster(func(c *broker.ClusterOptions) { c.Peers = []string{c.Listen} }), []string{"cluster peers", "missing"}},
