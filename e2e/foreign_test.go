@@ -44,6 +44,11 @@ func TestOthersTakePart(t *testing.T) {
 		if len(listed.Body.Devices) != 1 || !listed.Body.Devices[0].Equal(e.device("desk-2")) {
 			t.Errorf("the registry lists %+v", listed.Body.Devices)
 		}
+		var got wattline.Device
+		o.in(t).get("/api/v1/components/registry/get?device=desk-2", &got)
+		if !got.Equal(e.device("desk-2")) {
+			t.Errorf("over REST the registry has %+v", got)
+		}
 		o.in(t).eventuallyReading("desk-1", "stored", time.Now().Add(-time.Hour), func(wattline.Reading) bool { return true })
 		var read struct {
 			Body wattline.ReadingsPage `json:"body"`
@@ -64,8 +69,6 @@ func TestOthersTakePart(t *testing.T) {
 		if got := resultOf(t, replies.reply("once")); got.Outcome != wattline.OutcomeDone || got.Relay != wattline.RelayOff {
 			t.Errorf("the result is %+v", got)
 		}
-		e.process.alive()
-		e.get("/plugs/desk-1", nil)
 		// Somebody presses the button: a repeat must not undo it.
 		press(t, e, "desk-1")
 		bus.publish("wattline/command/hq/desk-1", command)

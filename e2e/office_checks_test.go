@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"testing"
 	"time"
@@ -101,6 +102,34 @@ func checkSwitching(t *testing.T, o *office, plugs *simulated) {
 	}
 	if diff := cmp.Diff(map[string]wattline.Code{"desk-1": "", "lamp-1": "", "nobody": wattline.CodeNotFound}, outcomes); diff != "" {
 		t.Errorf("codes (-want +got):\n%s", diff)
+	}
+}
+
+// checkAway takes a plug off the network and back.
+func checkAway(t *testing.T, o *office, plugs *simulated) {
+	o = o.in(t)
+	plugs.plugs["desk-2"].Offline()
+	state := o.eventuallyState("desk-2", "down", func(s wattline.FreshState) bool {
+		return s.State.Availability == wattline.AvailabilityDown
+	})
+	if state.State.Error == nil || state.State.Error.Class != "refused" || state.Reading == nil {
+		t.Errorf("its state is %+v", state)
+	}
+	for method, path := range map[string]string{http.MethodPut: "/relay", http.MethodGet: "/state?refresh=true"} {
+		body := map[string]string{http.MethodPut: `{"state":"on"}`}[method]
+		if p := o.refused(http.StatusBadGateway, method, "/api/v1/devices/desk-2"+path, body); p.Code != wattline.CodeDeviceUnreachable {
+			t.Errorf("%s %s is answered with %+v", method, path, p)
+		}
+	}
+	results := o.command(`{"selector":{"kind":"workstation"},"action":"on"}`)
+	if len(results) != 2 || results[0].Outcome != wattline.OutcomeDone || results[1].Outcome != wattline.OutcomeUnreachable {
+		t.Errorf("switching both gave %+v", results)
+	}
+	plugs.plugs["desk-2"].Online()
+	o.waitUp("desk-2")
+	back := o.eventuallyState("desk-2", "read again", func(s wattline.FreshState) bool { return s.Reading.Time.After(state.Reading.Time.Time) })
+	if back.Reading.EnergyWh < state.Reading.EnergyWh || plugs.differs(*back.Reading) != "" {
+		t.Errorf("before: %+v, after: %+v", state.Reading, back.Reading)
 	}
 }
 

@@ -28,6 +28,7 @@ func TestSeparateProcesses(t *testing.T) {
 	t.Run("devices are listed and up", func(t *testing.T) { checkListed(t, o, &plugs) })
 	t.Run("readings are those of the plugs to the last digit", func(t *testing.T) { checkNumbers(t, o, &plugs, since) })
 	t.Run("relays move at the plugs", func(t *testing.T) { checkSwitching(t, o, &plugs) })
+	t.Run("a plug that leaves is down, and returns", func(t *testing.T) { checkAway(t, o, &plugs) })
 	t.Run("energy is asked for by window and group", func(t *testing.T) { checkConsumption(t, o, &plugs, since) })
 
 	t.Run("InfluxDB itself has the readings that REST answers", func(t *testing.T) {
