@@ -88,7 +88,8 @@ func OutcomeOf(code Code) Outcome {
 // Result is what became of a command at one device: the body of a controller's
 // reply, an item of an API answer, and the payload of …/event/command.
 type Result struct {
-	// ID is the command's id, by which its outcome can be asked for.
+	// ID is the command's id, under which its outcome is in the log and in the
+	// event.
 	ID      string  `json:"id,omitempty"`
 	Device  string  `json:"device"`
 	Action  Action  `json:"action"`

@@ -65,7 +65,7 @@ func (g *Gateway) getConsumption(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	groups := groupsOf(devices, groupOf)
+	groups := groupsOf(g.shadow.metered(devices), groupOf)
 	if err := g.options.Limits.checkWindows(window, to.Sub(from.Time), len(groups)); err != nil {
 		return err
 	}

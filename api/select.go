@@ -1,6 +1,7 @@
 package api
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/wattline/wattline"
@@ -79,6 +80,15 @@ func (s *shadow) choose(selector wattline.Selector) ([]wattline.Device, error) {
 		return s.devices(), nil
 	}
 	return selector.Select(s.devices()), nil
+}
+
+// metered leaves out the devices that are known to have no meter: nothing can be
+// said of what they use, and they would look like a lack of readings.
+func (s *shadow) metered(devices []wattline.Device) []wattline.Device {
+	return slices.DeleteFunc(slices.Clone(devices), func(device wattline.Device) bool {
+		snap, known := s.find(device.ID)
+		return known && snap.state != nil && len(snap.state.Capabilities) > 0 && !snap.state.Can(wattline.CapabilityMeter)
+	})
 }
 
 // matches tells whether a selector chooses a device.

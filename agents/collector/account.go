@@ -33,7 +33,8 @@ func account(device string, previous *wattline.Reading, m kasa.Measurement, inte
 	reading := wattline.Reading{
 		Device: device, Time: wattline.At(m.At),
 		PowerW: m.Meter.PowerW, VoltageV: m.Meter.VoltageV, CurrentA: m.Meter.CurrentA,
-		MeterWh: m.Meter.TotalWh, EnergyWh: m.Meter.TotalWh,
+		// Where in its step the counter stands is not known yet: the middle is never far.
+		MeterWh: m.Meter.TotalWh, EnergyWh: m.Meter.TotalWh + meterStep/2,
 		Relay: m.Relay, RSSIdBm: m.RSSIdBm,
 	}
 	if !plausible(reading) {

@@ -102,7 +102,7 @@ func TestAccount(t *testing.T) {
 			}
 		})
 	}
-	if got := account("desk-1", nil, measured(start, 72_000, 5_000), interval); got.CoversS != 0 || got.EnergyWh != 5_000 || got.Quality != 0 {
+	if got := account("desk-1", nil, measured(start, 72_000, 5_000), interval); got.CoversS != 0 || got.EnergyWh != 5_500 || got.Quality != 0 {
 		t.Errorf("a device's first reading: %+v", got)
 	}
 }

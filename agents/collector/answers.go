@@ -30,7 +30,29 @@ func (c *Collector) answer() (stop func(), err error) {
 		stopResponding()
 		return nil, err
 	}
-	return func() { stopListening(); stopResponding() }, nil
+	stopHearing, err := c.options.Bus.Subscribe(bus.SubscribeOptions{
+		Filter: wattline.Topic{Kind: wattline.TopicState, Site: c.options.Site}, Queue: storedQueue, Name: "collector-states",
+	}, c.heard)
+	if err != nil {
+		stopListening()
+		stopResponding()
+		return nil, err
+	}
+	return func() { stopHearing(); stopListening(); stopResponding() }, nil
+}
+
+// heard notes what a controller found out about a device, for the next state.
+func (c *Collector) heard(_ context.Context, message bus.Message) {
+	var state wattline.State
+	if message.Retained || len(message.Payload) == 0 {
+		return
+	}
+	if strictjson.DecodeLoose(message.Payload, &state) != nil || state.Validate() != nil {
+		return
+	}
+	if p, ok := c.poller(message.Topic.Device); ok {
+		p.told.Store(&state)
+	}
 }
 
 func (c *Collector) respond(ctx context.Context, request bus.Request) (any, error) {

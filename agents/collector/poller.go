@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 
 	"github.com/wattline/wattline"
@@ -29,6 +30,9 @@ type poller struct {
 	state     wattline.State
 	published wattline.State
 	previous  *wattline.Reading
+
+	// told is the last state on the bus: this collector's own, or a controller's.
+	told atomic.Pointer[wattline.State]
 }
 
 func (c *Collector) newPoller(device wattline.Device) *poller {
@@ -160,6 +164,9 @@ func (p *poller) exchange(ctx context.Context) (kasa.Measurement, error) {
 
 func (p *poller) failed(ctx context.Context, err error) {
 	p.failures++
+	if told := p.told.Load(); told != nil {
+		p.state = switchedSince(p.state, *told)
+	}
 	before := p.state.Availability
 	p.state = unanswered(p.state, p.failures, err, time.Now())
 	p.metrics.polls.WithLabelValues(p.state.Error.Class).Inc()

@@ -34,6 +34,15 @@ func unanswered(state wattline.State, failures int, err error, at time.Time) wat
 	return state
 }
 
+// switchedSince takes over the positions that a controller read from the plug
+// after the collector's last poll, which a plug that fails now cannot tell again.
+func switchedSince(state, told wattline.State) wattline.State {
+	if told.Time.After(state.Time.Time) && told.Relay != "" {
+		state.Relay, state.LED = told.Relay, told.LED
+	}
+	return state
+}
+
 func turned(state wattline.State, to wattline.Availability, at time.Time) wattline.State {
 	if state.Availability != to {
 		state.Availability = to

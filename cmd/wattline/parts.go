@@ -7,6 +7,7 @@ import (
 	"errors"
 
 	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/api"
 	"github.com/wattline/wattline/internal/broker"
 	"github.com/wattline/wattline/internal/bus"
 	"github.com/wattline/wattline/internal/config"
@@ -87,6 +88,8 @@ func (p *process) startBroker(ctx context.Context) ([]string, error) {
 		return nil, err
 	}
 	p.stack.Defer("broker", started.Close)
+	p.stack.Go("broker watch", started.Wait)
+	p.checks = append(p.checks, api.ReadyCheck{Name: "embedded broker", Check: func(context.Context) error { return started.Healthy() }})
 	return []string{started.URL()}, nil
 }
 

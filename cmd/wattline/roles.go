@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -46,6 +47,9 @@ func (r roles) check(c config.Config) error {
 	if c.Store == config.StoreArchive && r.has(wattline.RoleHook) != r.has(wattline.RoleHistory) {
 		return fmt.Errorf("with store: archive the roles %s and %s must run in one process, because the archive belongs to one",
 			wattline.RoleHook, wattline.RoleHistory)
+	}
+	if c.Store == config.StoreArchive && c.BrokerCluster.Listen != "" && r.has(wattline.RoleHook) {
+		return errors.New("with broker_cluster the members need one store between them: set store: influx, because each archive would hold a part")
 	}
 	return nil
 }

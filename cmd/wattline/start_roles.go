@@ -43,6 +43,7 @@ func (p *process) startHook(ctx context.Context) error {
 		return err
 	}
 	p.stack.Go("hook", hook.Run)
+	p.checks = append(p.checks, api.ReadyCheck{Name: "hook", Check: hook.Ready})
 	p.bus.Announce(wattline.RoleHook)
 	return nil
 }
@@ -86,7 +87,7 @@ func (p *process) startController() error {
 func (p *process) startCollector(ctx context.Context) error {
 	opened, err := journal.Open(ctx, journal.Options{
 		Path: p.path("journal.sqlite"), MaxBytes: p.Config.Journal.MaxMegabytes << 20, MaxAge: p.Config.Journal.MaxAge,
-		WaitFor: p.Config.Journal.WaitFor, Log: p.log, Metrics: p.metrics,
+		WaitFor: p.Config.Journal.WaitFor, OnDrop: p.journalDropped, Log: p.log, Metrics: p.metrics,
 	})
 	if err != nil {
 		return err
@@ -98,6 +99,21 @@ func (p *process) startCollector(ctx context.Context) error {
 	})
 	p.stack.Go("collector", agent.Run)
 	return nil
+}
+
+// dropped is the payload of …/event/journal_dropped: readings that a bound of the
+// journal took before every hook had stored them.
+type dropped struct {
+	Instance string `json:"instance"`
+	From     uint64 `json:"from"`
+	To       uint64 `json:"to"`
+}
+
+func (p *process) journalDropped(from, to uint64) {
+	topic := wattline.Topic{Kind: wattline.TopicEvent, Event: "journal_dropped"}
+	if err := p.bus.Publish(context.Background(), topic, dropped{p.bus.Instance(), from, to}); err != nil {
+		p.log.Debug("event not published", "error", err) // the journal has logged the loss itself
+	}
 }
 
 func (p *process) startGateway() error {

@@ -137,6 +137,10 @@ func meanPower(energy wattline.Milli, over time.Duration) wattline.Milli {
 	return (energy*mWmsPerMWh + ms/2) / ms
 }
 
+// leastForMean is what has to be under observation for a mean power: the meter
+// counts in steps, and a step within seconds would look like kilowatts.
+const leastForMean = time.Minute
+
 // total adds up the uses of a group's devices in one window.
 type total struct {
 	known, read, estimated bool
@@ -153,7 +157,7 @@ func (t *total) add(u use) {
 		t.energy += u.energy
 		t.estimated = t.estimated || u.gap > 0
 	}
-	if u.known && u.covered > 0 {
+	if u.known && u.covered >= leastForMean {
 		t.hasMean = true
 		t.mean += meanPower(u.energy-u.gap, u.covered)
 	}

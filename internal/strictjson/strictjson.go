@@ -133,7 +133,10 @@ func fieldOf(pointer jsontext.Pointer) string {
 }
 
 func join(field, token string) string {
-	const maxToken = 80
+	const maxField, maxToken = 400, 80
+	if len(field) > maxField { // nested deeper than anything of ours
+		return field
+	}
 	if len(token) > maxToken {
 		token = strings.ToValidUTF8(token[:maxToken], "") + "…"
 	}

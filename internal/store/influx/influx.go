@@ -33,7 +33,7 @@ import (
 const precision = time.Millisecond
 
 const (
-	defaultTimeout = 20 * time.Second
+	defaultTimeout = 10 * time.Second
 	maxIdle        = 8
 	idleTimeout    = 90 * time.Second
 )
@@ -42,7 +42,7 @@ const (
 type Options struct {
 	// URL is the server's, without a user; Token is the secret.
 	URL, Org, Bucket, Token string
-	// Timeout bounds each request; 20 s.
+	// Timeout bounds each request; 10 s, less than a gateway waits.
 	Timeout time.Duration
 	Log     *slog.Logger
 	Metrics *telemetry.Registry
