@@ -2,6 +2,7 @@ package bench_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -24,7 +25,7 @@ const readyWithin = 60 * time.Second
 // emulate runs an office of plugs in a process of its own.
 func emulate(b *testing.B, plugs int) []wattline.Device {
 	b.Helper()
-	program := exec.Command(binary, "emulator", "--plugs", strconv.Itoa(plugs), "--json", "--log-level", "error")
+	program := exec.CommandContext(b.Context(), binary, "emulator", "--plugs", strconv.Itoa(plugs), "--json", "--log-level", "error")
 	running := testserver.Program(b, program)
 	var devices []wattline.Device
 	testserver.Eventually(b, readyWithin, func() error {
@@ -72,7 +73,7 @@ func up(b *testing.B, options systemOptions) system {
 	if err := os.WriteFile(file, []byte(text.String()), 0o600); err != nil {
 		b.Fatal(err)
 	}
-	command := exec.Command(binary, "up", "-c", file, "--log-level", "warn")
+	command := exec.CommandContext(b.Context(), binary, "up", "-c", file, "--log-level", "warn")
 	running := testserver.Program(b, command)
 	s := system{url: "http://" + listen, broker: options.broker, pid: command.Process.Pid}
 	testserver.Eventually(b, readyWithin, func() error {
@@ -87,7 +88,7 @@ func up(b *testing.B, options systemOptions) system {
 }
 
 func (s system) allUp(devices int) error {
-	response, err := http.Get(s.url + "/api/v1/devices?state=up&limit=1000")
+	response, err := get(s.url + "/api/v1/devices?state=up&limit=1000")
 	if err != nil {
 		return err
 	}
@@ -102,6 +103,14 @@ func (s system) allUp(devices int) error {
 		return fmt.Errorf("%d of %d devices are up", len(page.Devices), want)
 	}
 	return nil
+}
+
+func get(url string) (*http.Response, error) {
+	request, err := http.NewRequestWithContext(context.Background(), http.MethodGet, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	return http.DefaultClient.Do(request)
 }
 
 // do sends a request and takes how long the whole answer took.
@@ -169,7 +178,7 @@ func (s system) scraped(b *testing.B, name, labels string) float64 {
 
 func (s system) metrics(b *testing.B) string {
 	b.Helper()
-	response, err := http.Get(s.url + "/metrics")
+	response, err := get(s.url + "/metrics")
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package bench_test
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"os"
@@ -61,7 +62,7 @@ func measure(m *testing.M) int {
 	}
 	defer os.RemoveAll(folder)
 	binary = filepath.Join(folder, "wattline")
-	build := exec.Command("go", "build", "-trimpath", "-o", binary, "../cmd/wattline")
+	build := exec.CommandContext(context.Background(), "go", "build", "-trimpath", "-o", binary, "../cmd/wattline")
 	build.Stderr = os.Stderr
 	if err := build.Run(); err != nil {
 		fmt.Fprintln(os.Stderr, "bench: go build:", err)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -122,7 +121,7 @@ type barePlug struct {
 
 func dialPlug(b *testing.B, address string) *barePlug {
 	b.Helper()
-	conn, err := net.Dial("tcp", address)
+	conn, err := (&net.Dialer{}).DialContext(b.Context(), "tcp", address)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -150,7 +149,7 @@ func startGin(b *testing.B) string {
 	if err != nil {
 		b.Fatal(err)
 	}
-	running := testserver.Program(b, exec.Command(self, "-helper", "gin"))
+	running := testserver.Program(b, exec.CommandContext(b.Context(), self, "-helper", "gin"))
 	var url string
 	testserver.Eventually(b, readyWithin, func() error {
 		line, _, whole := strings.Cut(running.Output(), "\n")
@@ -184,7 +183,7 @@ func serveGin() {
 	engine.GET("/state", func(c *gin.Context) { c.JSON(http.StatusOK, state) })
 	listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
-		slog.Error("listen", "error", err)
+		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 	fmt.Printf("http://%s\n", listener.Addr())

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -68,14 +69,11 @@ With --control they can be changed while it runs: GET /plugs, PUT /plugs/{id}/fa
 }
 
 func faultNames() string {
-	text := ""
-	for i, kind := range emulator.FaultKinds() {
-		if i > 0 {
-			text += ", "
-		}
-		text += string(kind)
+	var names []string
+	for _, kind := range emulator.FaultKinds() {
+		names = append(names, string(kind))
 	}
-	return text
+	return strings.Join(names, ", ")
 }
 
 func runEmulator(ctx context.Context, out io.Writer, options emulatorOptions, log *slog.Logger) error {

@@ -24,7 +24,7 @@ func instanceName(configured, data string, chosen roles) (string, error) {
 		kind = "wattline"
 	}
 	path := filepath.Join(data, "instance-"+kind)
-	kept, err := os.ReadFile(path) //nolint:gosec // a file of our own folder
+	kept, err := os.ReadFile(path)
 	if name := strings.TrimSpace(string(kept)); err == nil && wattline.CheckID(name) == nil {
 		return name, nil
 	}

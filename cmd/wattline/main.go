@@ -18,7 +18,7 @@ import (
 )
 
 // version is set by the linker.
-var version = "dev" //nolint:gochecknoglobals // what the linker can set
+var version = "dev"
 
 // Exit codes.
 const (

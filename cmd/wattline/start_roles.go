@@ -13,10 +13,24 @@ import (
 	"github.com/wattline/wattline/components/history"
 	"github.com/wattline/wattline/components/registry"
 	"github.com/wattline/wattline/hooks/persist"
+	"github.com/wattline/wattline/internal/datalock"
 	"github.com/wattline/wattline/internal/journal"
 )
 
+// keepsData are the roles that keep files in the data folder; each belongs to one
+// process.
+func keepsData(role string) bool {
+	return role == wattline.RoleHook || role == wattline.RoleRegistry || role == wattline.RoleCollector
+}
+
 func (p *process) startRole(ctx context.Context, role string) error {
+	if keepsData(role) {
+		lock, err := datalock.Take(p.Config.Data, role)
+		if err != nil {
+			return err
+		}
+		p.stack.Defer(role+" lock", lock.Close)
+	}
 	switch role {
 	case wattline.RoleHook:
 		return p.startHook(ctx)

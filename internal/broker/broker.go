@@ -33,22 +33,24 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
-	"os"
 	"strconv"
 	"sync"
 	"syscall"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+
+	"github.com/wattline/wattline/internal/datalock"
 )
 
 // Broker is a running broker. Its methods may be called from any goroutine.
 type Broker struct {
 	server  *server.Server
 	gate    *gate
-	lock    *os.File
+	lock    io.Closer
 	log     *slog.Logger
 	address string
 	// replicas is on how many members of a cluster messages are kept.
@@ -72,7 +74,7 @@ func Start(ctx context.Context, options Options) (*Broker, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	lock, err := lockDir(o.DataDir)
+	lock, err := datalock.Take(o.DataDir, "broker")
 	if err != nil {
 		return nil, err
 	}

@@ -19,7 +19,6 @@ func nearestKey(typed string) string {
 
 func keysOf(t reflect.Type, keys []string) []string {
 	for field := range t.Fields() {
-		field := field
 		key := field.Tag.Get("yaml")
 		if key == "" {
 			continue

@@ -116,7 +116,6 @@ type structField struct {
 func fieldsOf(t reflect.Type) []structField {
 	fields := make([]structField, 0, t.NumField())
 	for f := range t.Fields() {
-		f := f
 		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
 		if !f.IsExported() || name == "-" {
 			continue

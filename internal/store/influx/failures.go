@@ -39,8 +39,7 @@ func judge(status int) verdict {
 }
 
 func statusOf(err error) int {
-	var known *client.Error
-	if errors.As(err, &known) {
+	if known, ok := errors.AsType[*client.Error](err); ok {
 		return known.StatusCode
 	}
 	return 0
@@ -57,8 +56,7 @@ func (s *Store) classify(err error) error {
 		return fmt.Errorf("%v: %w: %w", s, store.ErrMisconfigured, err)
 	}
 	unavailable := &store.UnavailableError{Err: fmt.Errorf("%v: %w", s, err)}
-	var known *client.Error
-	if errors.As(err, &known) {
+	if known, ok := errors.AsType[*client.Error](err); ok {
 		unavailable.RetryAfter = time.Duration(known.RetryAfter) * time.Second
 	}
 	return unavailable

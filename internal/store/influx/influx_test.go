@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -94,9 +95,7 @@ func newServer(t *testing.T, answer func(lines int) (int, http.Header, string)) 
 			t.Errorf("precision is %q", got)
 		}
 		status, header, body := s.answer(s.bodies)
-		for name, values := range header {
-			w.Header()[name] = values
-		}
+		maps.Copy(w.Header(), header)
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(status)
 		_, _ = w.Write([]byte(body))
