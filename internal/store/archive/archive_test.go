@@ -28,10 +28,12 @@ func TestMain(m *testing.M) {
 }
 
 func TestContract(t *testing.T) {
+	t.Parallel()
 	storetest.Run(t, func(t *testing.T) store.Store { return open(t, archive.Options{Dir: t.TempDir()}) })
 }
 
 func TestContractThroughRestartsAndMerges(t *testing.T) {
+	t.Parallel()
 	storetest.Run(t, func(t *testing.T) store.Store {
 		options := archive.WithSmallSegments(archive.Options{Dir: t.TempDir()})
 		return &restless{t: t, options: options, archive: open(t, options)}
@@ -52,12 +54,12 @@ func (r *restless) next() *archive.Archive {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch r.calls++; {
-	case r.calls%29 == 0:
+	case r.calls%97 == 0:
 		if err := r.archive.Close(); err != nil {
 			r.t.Errorf("close: %v", err)
 		}
 		r.archive = open(r.t, r.options)
-	case r.calls%13 == 0:
+	case r.calls%61 == 0:
 		if err := r.archive.Merge(context.Background()); err != nil {
 			r.t.Errorf("merge: %v", err)
 		}
@@ -70,11 +72,7 @@ func (r *restless) Write(ctx context.Context, readings []wattline.Reading) error
 }
 
 func (r *restless) Readings(ctx context.Context, query store.Query) ([]wattline.Reading, error) {
-	return r.again(func(a *archive.Archive) ([]wattline.Reading, error) { return a.Readings(ctx, query) })
-}
-
-func (r *restless) again(ask func(*archive.Archive) ([]wattline.Reading, error)) ([]wattline.Reading, error) {
-	return ask(r.next())
+	return r.next().Readings(ctx, query)
 }
 
 func (r *restless) Summaries(ctx context.Context, query store.SummaryQuery) ([]store.Series, error) {

@@ -144,7 +144,7 @@ func TestNothingAcknowledgedIsMissingAfterAPowerCut(t *testing.T) {
 	a = open(t, archive.WithSmallSegments(options))
 	defer func() { closeIt(t, a) }()
 	var expected []wattline.Reading
-	for n := range 20 {
+	for n := range 7 { // not enough for a block, which would end the logs
 		write(t, a, crashBatch(n))
 		expected = append(expected, crashBatch(n)...)
 	}
@@ -165,7 +165,7 @@ func TestNothingAcknowledgedIsMissingAfterAPowerCut(t *testing.T) {
 		}
 		overwrite(t, filepath.Join(after, name), string(text[:length]))
 	}
-	if len(synced) < 4 {
+	if len(synced) < 3 {
 		t.Errorf("only %d segments", len(synced))
 	}
 	b := open(t, archive.Options{Dir: after})

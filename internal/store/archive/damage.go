@@ -15,6 +15,7 @@ import (
 
 	"github.com/oklog/ulid/v2"
 	"github.com/prometheus/prometheus/tsdb"
+	"github.com/prometheus/prometheus/tsdb/wlog"
 )
 
 const (
@@ -36,6 +37,27 @@ func (a *Archive) setAsideBlocks() {
 		if err != nil && !isPassing(err) {
 			a.setAside(dir, err)
 		}
+	}
+}
+
+// setAsideCheckpoint moves the logs away if the beginning of the one in order, a
+// checkpoint, cannot be read. It names the series; the TSDB would mend it by
+// cutting off the log that follows, which is whole, at each start again.
+func (a *Archive) setAsideCheckpoint() {
+	dir, _, err := wlog.LastCheckpoint(filepath.Join(a.options.Dir, walFolder))
+	if err != nil {
+		return // there is none, or opening it will say so
+	}
+	segments, err := wlog.NewSegmentsReader(dir)
+	if err == nil {
+		reader := wlog.NewReader(segments)
+		for reader.Next() {
+			continue
+		}
+		err = errors.Join(reader.Err(), segments.Close())
+	}
+	if err != nil && !isPassing(err) {
+		a.setAsideLogs(err)
 	}
 }
 

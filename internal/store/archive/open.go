@@ -20,12 +20,9 @@ const (
 	forEver = 250 * 365 * 24 * time.Hour
 	// lateChunk is how many late samples of a series are kept together.
 	lateChunk = 120
-	// openAttempts bounds how often opening is tried: mended once for each kind
-	// of damage, and once more.
-	openAttempts = 6
-	// tooManyMendings is more than a torn log needs. The TSDB mends a checkpoint
-	// by cutting off a log that is whole, each time again.
-	tooManyMendings = 2
+	// openAttempts bounds how often opening is tried: as it is, with the logs
+	// mended, without them, and once more.
+	openAttempts = 4
 )
 
 var errTornAgain = errors.New("its logs are torn again each time they are mended")
@@ -33,8 +30,9 @@ var errTornAgain = errors.New("its logs are torn again each time they are mended
 // openMended opens the TSDB, mending it as long as that helps.
 func (a *Archive) openMended(ctx context.Context) (*tsdb.DB, *failures, error) {
 	a.setAsideBlocks()
+	a.setAsideCheckpoint()
 	original := a.linkLogs()
-	mendings, torn := 0, false
+	mended, torn := false, false
 	for attempt := 1; ; attempt++ {
 		if err := ctx.Err(); err != nil {
 			return nil, nil, err
@@ -55,13 +53,13 @@ func (a *Archive) openMended(ctx context.Context) (*tsdb.DB, *failures, error) {
 			}
 			continue
 		}
-		mended, err := failures.mended()
+		again, err := failures.mended()
 		switch {
 		case err != nil:
 			return nil, nil, errors.Join(err, db.Close())
-		case !mended && mendings > 0:
+		case !again && mended:
 			return db, failures, flush(ctx, db)
-		case !mended:
+		case !again:
 			if !torn {
 				a.dropLinks(original)
 			}
@@ -71,12 +69,10 @@ func (a *Archive) openMended(ctx context.Context) (*tsdb.DB, *failures, error) {
 		}
 		// After mending the log in order, the TSDB goes on without having read
 		// the late one: open it again.
+		mended = true
 		a.sayTorn(original, nil)
 		if err := db.Close(); err != nil {
 			return nil, nil, fmt.Errorf("close the mended archive: %w", err)
-		}
-		if mendings++; mendings == tooManyMendings {
-			a.setAsideLogs(errTornAgain)
 		}
 	}
 }
