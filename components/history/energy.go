@@ -11,9 +11,10 @@ import (
 type use struct {
 	// known: something is known of the window.
 	known bool
-	// energy is what the counter went forward; gap is the part of it that went
-	// while nobody was reading.
-	energy, gap wattline.Milli
+	// energy is what the counter went forward; observed is the part of it that
+	// went while somebody was reading, over the time that took.
+	energy, observed wattline.Milli
+	over             time.Duration
 	// covered is the time of the window under observation.
 	covered time.Duration
 	// read: there are readings in the window, of which lowest and highest are the
@@ -73,29 +74,31 @@ func followingOf(windows []wattline.Summary, after *wattline.Point) []*wattline.
 // the one after it, nil where there is none.
 func useOf(w wattline.Summary, within span, last, next *wattline.Point) use {
 	u := use{read: w.Count > 0, lowest: w.MinW, highest: w.MaxW}
-	final := last
+	first, final := next, last
 	if u.read {
-		u.known = true
-		u.gap = w.GapWh
-		u.covered = time.Duration(w.CoveredS) * time.Millisecond
-		u.covered -= overlap(w.First, span{time.Time{}, within.start})
-		if last != nil && w.First.CoversS == 0 {
-			u.gap += w.First.EnergyWh - last.EnergyWh
-		}
-		final = &w.Last
+		first, final = &w.First, &w.Last
+		u.covered = time.Duration(w.CoveredS)*time.Millisecond - overlap(w.First, span{time.Time{}, within.start})
 	}
-	if next != nil && store.CoversEdge(*next, within.end) && final != nil {
-		u.known = true
+	reachesEnd := next != nil && final != nil && store.CoversEdge(*next, within.end)
+	if reachesEnd {
 		u.covered += overlap(*next, within)
 	}
-	first := next
-	if u.read {
-		first = &w.First
+	afterGap := u.read && (w.GapS > 0 || last != nil && w.First.CoversS == 0)
+	if u.known = u.covered > 0 || afterGap; !u.known {
+		return u
 	}
 	u.energy = counterAt(within.end, final, next) - counterAt(within.start, last, first)
-	if !u.known {
-		u.energy = 0
+	// What was observed begins and ends with the window, or within it.
+	began, ended := within.start, within.end
+	u.observed = u.energy - w.GapWh
+	if last == nil || !store.CoversEdge(*first, within.start) {
+		began = first.Time.Time
+		u.observed -= first.EnergyWh - counterAt(within.start, last, first)
 	}
+	if !reachesEnd {
+		ended = final.Time.Time
+	}
+	u.over = ended.Sub(began) - time.Duration(w.GapS)*time.Millisecond
 	return u
 }
 
@@ -137,7 +140,7 @@ func meanPower(energy wattline.Milli, over time.Duration) wattline.Milli {
 	return (energy*mWmsPerMWh + ms/2) / ms
 }
 
-// leastForMean is what has to be under observation for a mean power: the meter
+// leastForMean is how long has to be under observation for a mean power: the meter
 // counts in steps, and a step within seconds would look like kilowatts.
 const leastForMean = time.Minute
 
@@ -155,11 +158,11 @@ func (t *total) add(u use) {
 	if u.known {
 		t.known = true
 		t.energy += u.energy
-		t.estimated = t.estimated || u.gap > 0
+		t.estimated = t.estimated || u.energy > u.observed
 	}
-	if u.known && u.covered >= leastForMean {
+	if u.known && u.over >= leastForMean {
 		t.hasMean = true
-		t.mean += meanPower(u.energy-u.gap, u.covered)
+		t.mean += meanPower(u.observed, u.over)
 	}
 	if !u.read {
 		return

@@ -114,10 +114,37 @@ func TestAGapBelongsToTheWindowOfTheReadingAfterIt(t *testing.T) {
 		"10:00 desk-1 energy=- mean=- min=- max=- coverage=0",
 		"11:00 desk-1 energy=150 mean=60 min=60 max=60 coverage=0.5 estimated",
 		"12:00 desk-1 energy=60 mean=60 min=60 max=60 coverage=1",
-		"13:00 desk-1 energy=0 mean=- min=60 max=60 coverage=0",
+		"13:00 desk-1 energy=- mean=- min=60 max=60 coverage=0",
 	}
 	if diff := cmp.Diff(want, show(page.Rows)); diff != "" {
 		t.Error(diff)
+	}
+}
+
+func TestReadingsThatAreStillOnTheirWayDoNotRaiseThePower(t *testing.T) {
+	s := storetest.NewMemory()
+	var readings []wattline.Reading
+	for i := range 721 { // 60 W for two hours, of which forty minutes are not stored yet
+		if i > 120 && i < 360 {
+			continue
+		}
+		r := wattline.Reading{
+			Device: "desk-1", Time: wattline.At(morning.Add(time.Duration(i) * 10 * time.Second)), Relay: wattline.RelayOn,
+			PowerW: 60_000, EnergyWh: wattline.Milli(i) * 60_000 * 10 / 3600, CoversS: 10_000,
+		}
+		readings = append(readings, r)
+	}
+	if err := s.Write(t.Context(), readings); err != nil {
+		t.Fatal(err)
+	}
+	page, err := ask[wattline.ConsumptionPage](t, newHistory(s), "consumption", hours(morning, 2, wattline.Group{Name: "desk-1", Devices: []string{"desk-1"}}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range page.Rows {
+		if row.MeanW == nil || *row.MeanW < 59_900 || *row.MeanW > 60_100 {
+			t.Errorf("60 W were %v", show([]wattline.Consumption{row}))
+		}
 	}
 }
 
@@ -137,7 +164,7 @@ func TestGroupsAddUpTheirDevices(t *testing.T) {
 		"08:00 alone energy=30 mean=30 min=30 max=30 coverage=1",
 		"08:00 empty energy=- mean=- min=- max=- coverage=0",
 		"08:00 room energy=90 mean=90 min=30 max=60 coverage=1",
-		"09:00 alone energy=0 mean=- min=30 max=30 coverage=0",
+		"09:00 alone energy=- mean=- min=30 max=30 coverage=0",
 		"09:00 empty energy=- mean=- min=- max=- coverage=0",
 		"09:00 room energy=60 mean=60 min=30 max=60 coverage=0.5",
 	}

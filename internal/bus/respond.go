@@ -22,8 +22,8 @@ type Request struct {
 	after *[]func()
 }
 
-// AfterReply has something done as soon as the reply is on its way, by the same
-// goroutine: what the asker need not wait for. It is for the handler alone. In a
+// AfterReply has something done when the reply is on its way, by the same
+// goroutine, a moment later: what the asker need not wait for. It is for the handler alone. In a
 // Request that no responder made it is done at once.
 func (r Request) AfterReply(do func()) {
 	if r.after == nil {
@@ -246,11 +246,22 @@ func (r *responder) act(ctx context.Context, request Request, to wattline.Topic)
 	reply := r.encode(to, body, err)
 	r.memory.finish(request.key(), reply)
 	r.count("done")
+	if len(after) == 0 {
+		r.reply(to, reply)
+		return
+	}
 	r.reply(to, reply)
+	time.Sleep(replyHeadStart)
 	for _, do := range after {
 		r.bus.guard(r.handler, do)
 	}
 }
+
+// replyHeadStart is for the reply to get through the broker. A broker takes a
+// client's messages in their order, and passes on what it read at one go when it
+// has dealt with all of it: a message that it has to keep on disk holds up a
+// reply just before it.
+const replyHeadStart = 2 * time.Millisecond
 
 // decline answers with busy what there is no room for, unless it is a repeat.
 func (r *responder) decline(message Message) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	client "github.com/influxdata/influxdb-client-go/v2/api/http"
@@ -26,23 +27,26 @@ const (
 	poison verdict = "poison"
 )
 
-func judge(status int) verdict {
-	switch status {
+// judge knows InfluxDB's own words for a line that it will not take. The same
+// status without them comes from something else, such as a proxy, and must not
+// cost readings.
+func judge(err error) verdict {
+	known, ok := errors.AsType[*client.Error](err)
+	if !ok {
+		return tryAgain
+	}
+	switch known.StatusCode {
 	case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound:
 		return mend
 	case http.StatusRequestEntityTooLarge:
 		return tooMuch
 	case http.StatusBadRequest, http.StatusUnprocessableEntity:
-		return poison
+		if strings.Contains(known.Message, "unable to parse") || strings.Contains(known.Message, "partial write") {
+			return poison
+		}
+		return mend
 	}
 	return tryAgain
-}
-
-func statusOf(err error) int {
-	if known, ok := errors.AsType[*client.Error](err); ok {
-		return known.StatusCode
-	}
-	return 0
 }
 
 // classify turns a failed request into an error of the contract. The server's
@@ -52,7 +56,7 @@ func (s *Store) classify(err error) error {
 		// The caller's own end comes through as it is; a time-out of ours is told apart there.
 		return &store.UnavailableError{Err: fmt.Errorf("%v: %w", s, err)}
 	}
-	if judge(statusOf(err)) == mend {
+	if judge(err) == mend {
 		return fmt.Errorf("%v: %w: %w", s, store.ErrMisconfigured, err)
 	}
 	unavailable := &store.UnavailableError{Err: fmt.Errorf("%v: %w", s, err)}

@@ -20,6 +20,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"time"
 
 	influxdb "github.com/influxdata/influxdb-client-go/v2"
@@ -54,7 +55,6 @@ type Store struct {
 	client   influxdb.Client
 	http     *http.Client
 	writer   api.WriteAPIBlocking
-	reader   api.QueryAPI
 	requests *telemetry.CounterVec
 }
 
@@ -63,8 +63,11 @@ var _ store.Store = (*Store)(nil)
 // New makes a store. It does not connect: a server that is down now may be up
 // later; Ping tells.
 func New(options Options) (*Store, error) {
-	if options.URL == "" || options.Org == "" || options.Bucket == "" || options.Token == "" {
-		return nil, errors.New("influx needs a URL, an organisation, a bucket and a token")
+	if options.Org == "" || options.Bucket == "" || options.Token == "" {
+		return nil, errors.New("influx needs an organisation, a bucket and a token")
+	}
+	if at, err := url.Parse(options.URL); err != nil || at.Host == "" || at.User != nil {
+		return nil, errors.New("influx needs a URL such as http://127.0.0.1:8086, without a user")
 	}
 	if options.Timeout == 0 {
 		options.Timeout = defaultTimeout
@@ -74,7 +77,7 @@ func New(options Options) (*Store, error) {
 		ResponseHeaderTimeout: options.Timeout,
 	}
 	client := &http.Client{Transport: transport, Timeout: options.Timeout}
-	settings := influxdb.DefaultOptions().SetPrecision(precision).SetUseGZip(true).SetHTTPClient(client).
+	settings := influxdb.DefaultOptions().SetPrecision(precision).SetHTTPClient(client).
 		SetApplicationName("wattline").SetLogLevel(0)
 	s := &Store{
 		options: options, http: client,
@@ -82,7 +85,6 @@ func New(options Options) (*Store, error) {
 		requests: options.Metrics.CounterVec("wattline_influx_requests_total", "Requests to InfluxDB, by kind and result.", "kind", "result"),
 	}
 	s.writer = s.client.WriteAPIBlocking(options.Org, options.Bucket)
-	s.reader = s.client.QueryAPI(options.Org)
 	return s, nil
 }
 

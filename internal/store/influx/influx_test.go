@@ -121,6 +121,7 @@ func TestEveryFailureIsOneOfTheContract(t *testing.T) {
 		"forbidden":        {403, nil, `{}`, func(err error) bool { return errors.Is(err, store.ErrMisconfigured) }},
 		"poison":           {400, nil, `{"code":"invalid","message":"unable to parse"}`, refusedAll},
 		"a partial write":  {422, nil, `{"code":"unprocessable entity","message":"partial write"}`, refusedAll},
+		"a proxy's 400":    {400, nil, `<html>`, func(err error) bool { return errors.Is(err, store.ErrMisconfigured) }},
 		"too large a line": {413, nil, `{"code":"request too large","message":"too large"}`, refusedAll},
 	} {
 		t.Run(name, func(t *testing.T) {

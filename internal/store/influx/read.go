@@ -1,6 +1,7 @@
 package influx
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -46,35 +47,53 @@ func (s *Store) Readings(ctx context.Context, q store.Query) ([]wattline.Reading
 	return page[:min(len(page), q.Limit)], nil
 }
 
+// A point that is being written just now comes to light field by field; it is
+// asked for again, so many times, before it is taken for torn.
+const (
+	tornTries = 10
+	tornPause = 20 * time.Millisecond
+)
+
 // page returns up to the limit of each of some devices, in the order of the
 // contract.
-func (s *Store) page(ctx context.Context, devices []string, q store.Query) ([]wattline.Reading, error) {
-	readings := []wattline.Reading{}
+func (s *Store) page(ctx context.Context, devices []string, q store.Query) (readings []wattline.Reading, err error) {
 	if !q.From.Before(q.To) {
-		return readings, ctx.Err()
+		return []wattline.Reading{}, ctx.Err()
 	}
 	flux := s.source(devices, q.From, q.To) + ofFields(fields()...) +
 		fmt.Sprintf(" |> limit(n: %d)", q.Limit) +
 		` |> pivot(rowKey: ["_time"], columnKey: ["_field"], valueColumn: "_value")`
-	err := s.query(ctx, flux, func(record *query.FluxRecord) error {
-		if complete(record) {
-			reading, err := readingOf(record)
-			readings = append(readings, reading)
-			return err
+	for try := range tornTries {
+		if try > 0 {
+			time.Sleep(tornPause)
 		}
-		return nil
-	})
+		var torn bool
+		if readings, torn, err = s.pivoted(ctx, flux); err != nil || !torn {
+			break
+		}
+	}
 	slices.SortFunc(readings, func(a, b wattline.Reading) int {
-		if a.Device != b.Device {
-			return slices.Compare([]string{a.Device}, []string{b.Device})
-		}
-		return a.Time.Compare(b.Time.Time)
+		return cmp.Or(cmp.Compare(a.Device, b.Device), a.Time.Compare(b.Time.Time))
 	})
 	return readings, err
 }
 
-// complete is false for a point that is being written just now: its fields come
-// to light one by one.
+// pivoted runs a query for whole readings, and tells whether any was torn.
+func (s *Store) pivoted(ctx context.Context, flux string) (readings []wattline.Reading, torn bool, err error) {
+	readings = []wattline.Reading{}
+	err = s.query(ctx, flux, func(record *query.FluxRecord) error {
+		if !complete(record) {
+			torn = true
+			return nil
+		}
+		reading, err := readingOf(record)
+		readings = append(readings, reading)
+		return err
+	})
+	return readings, torn, err
+}
+
+// complete tells whether a point has all its fields.
 func complete(record *query.FluxRecord) bool {
 	for _, field := range fields() {
 		if record.ValueByKey(field) == nil {
@@ -115,7 +134,7 @@ func milli(value any) (wattline.Milli, error) {
 func (s *Store) query(ctx context.Context, flux string, each func(*query.FluxRecord) error) error {
 	ctx, cancel := context.WithTimeout(ctx, s.options.Timeout)
 	defer cancel() // closing an answer would read all that is left of it
-	result, err := s.reader.Query(ctx, flux)
+	result, err := s.client.QueryAPI(s.options.Org).Query(ctx, flux)
 	s.count("query", err)
 	if err != nil {
 		return s.classify(err)

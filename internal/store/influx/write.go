@@ -61,7 +61,7 @@ func (s *Store) write(ctx context.Context, lines []line) (refused []store.Refuse
 	if ended := ctx.Err(); ended != nil {
 		return nil, ended
 	}
-	what := judge(statusOf(err))
+	what := judge(err)
 	switch {
 	case what != poison && what != tooMuch:
 		return nil, s.classify(err)
