@@ -110,7 +110,7 @@ func get(url string) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	return http.DefaultClient.Do(request)
+	return (&http.Client{Timeout: readyWithin}).Do(request)
 }
 
 // do sends a request and takes how long the whole answer took.
