@@ -25,11 +25,17 @@ const readyWithin = 60 * time.Second
 // emulate runs an office of plugs in a process of its own.
 func emulate(b *testing.B, plugs int) []wattline.Device {
 	b.Helper()
-	program := exec.CommandContext(b.Context(), binary, "emulator", "--plugs", strconv.Itoa(plugs), "--json", "--log-level", "error")
-	running := testserver.Program(b, program)
+	list := filepath.Join(b.TempDir(), "devices.json")
+	program := exec.CommandContext(b.Context(), "sh", "-c", `exec "$0" emulator --plugs "$1" --json --log-level error > "$2"`,
+		binary, strconv.Itoa(plugs), list)
+	testserver.Program(b, program)
 	var devices []wattline.Device
 	testserver.Eventually(b, readyWithin, func() error {
-		return json.NewDecoder(strings.NewReader(running.Output())).Decode(&devices)
+		text, err := os.ReadFile(list)
+		if err != nil {
+			return err
+		}
+		return json.Unmarshal(text, &devices)
 	})
 	for i := range devices {
 		devices[i].Protected = false
