@@ -22,22 +22,31 @@ const (
 	maxPlausibleV wattline.Milli = 300_000
 )
 
+// counted is a reading with what its energy leaves out: power that was integrated
+// and does not make up a whole mWh yet, in mW by half a millisecond. Without it a
+// plug of 2 W that is read every second would use nothing until its counter steps.
+type counted struct {
+	wattline.Reading
+	rest wattline.Milli
+}
+
 // account turns a measurement into the reading that follows previous, which is
 // nil for a device's first.
 //
 // EnergyWh is carry + meter + fraction: carry is what the counter showed before
 // its resets, in whole steps; fraction, within one step, is power integrated
 // since the counter last moved. Both can be had back from a reading, so that a
-// collector which starts again needs nothing but the last one.
-func account(device string, previous *wattline.Reading, m kasa.Measurement, interval time.Duration) wattline.Reading {
-	reading := wattline.Reading{
+// collector which starts again needs nothing but the last one; the rest, less than
+// 1 mWh, is lost then.
+func account(device string, previous *counted, m kasa.Measurement, interval time.Duration) counted {
+	reading := counted{Reading: wattline.Reading{
 		Device: device, Time: wattline.At(m.At),
 		PowerW: m.Meter.PowerW, VoltageV: m.Meter.VoltageV, CurrentA: m.Meter.CurrentA,
 		// Where in its step the counter stands is not known yet: the middle is never far.
 		MeterWh: m.Meter.TotalWh, EnergyWh: m.Meter.TotalWh + meterStep/2,
 		Relay: m.Relay, RSSIdBm: m.RSSIdBm,
-	}
-	if !plausible(reading) {
+	}}
+	if !plausible(reading.Reading) {
 		reading.Quality |= wattline.QualityImplausible
 	}
 	if previous == nil {
@@ -63,16 +72,23 @@ func account(device string, previous *wattline.Reading, m kasa.Measurement, inte
 	floor := (previous.EnergyWh-previous.MeterWh)/meterStep*meterStep + reading.MeterWh
 	estimate := previous.EnergyWh
 	if observed {
-		estimate += integrate(previous.PowerW, reading.PowerW, elapsed)
+		used, rest := integrate(previous.PowerW, reading.PowerW, elapsed, previous.rest)
+		estimate += used
+		reading.rest = rest
 	}
 	reading.EnergyWh = min(max(estimate, floor), floor+meterStep-1)
+	if reading.EnergyWh != estimate { // the counter knows better
+		reading.rest = 0
+	}
 	return reading
 }
 
-// integrate is the energy between two readings, by the mean of their powers.
-func integrate(before, after wattline.Milli, elapsed time.Duration) wattline.Milli {
-	before, after = bounded(before), bounded(after)
-	return (before + after) / 2 * wattline.Milli(elapsed.Milliseconds()) / wattline.Milli(time.Hour.Milliseconds())
+// integrate is the energy between two readings in whole mWh, by the mean of their
+// powers, and what is left over of it and of the rest before.
+func integrate(before, after wattline.Milli, elapsed time.Duration, rest wattline.Milli) (used, left wattline.Milli) {
+	perMilliwattHour := 2 * wattline.Milli(time.Hour.Milliseconds())
+	rest += (bounded(before) + bounded(after)) * wattline.Milli(elapsed.Milliseconds())
+	return rest / perMilliwattHour, rest % perMilliwattHour
 }
 
 func bounded(power wattline.Milli) wattline.Milli { return min(max(power, 0), maxPlausibleW) }

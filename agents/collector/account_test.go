@@ -21,7 +21,7 @@ func measured(at time.Time, power, total wattline.Milli) kasa.Measurement {
 
 func TestAQuarterHourAtSixtyWattsIsTrueToOnePercent(t *testing.T) {
 	// The meter shows whole watt-hours of a true counter that began at 0.4 Wh.
-	var previous *wattline.Reading
+	var previous *counted
 	var first, last wattline.Milli
 	for s := 0; s <= 3600; s += 5 {
 		trueEnergy := wattline.Milli(400 + 60_000*s/3600)
@@ -39,10 +39,32 @@ func TestAQuarterHourAtSixtyWattsIsTrueToOnePercent(t *testing.T) {
 	}
 }
 
+func TestASmallLoadIsNotRoundedAwayBetweenTwoSteps(t *testing.T) {
+	// Each poll is worth less than the mWh that a reading is given in, or little more.
+	for power, want := range map[wattline.Milli]wattline.Milli{300: 75, 2_138: 534, 3_599: 899} {
+		for _, interval := range []time.Duration{time.Second, 5 * time.Second, 7 * time.Second} {
+			var previous *counted
+			began := start
+			for at := start; !at.After(start.Add(15 * time.Minute)); at = at.Add(interval) {
+				// It begins at the start of a step, whose middle is assumed otherwise.
+				reading := account("desk-1", previous, measured(at, power, 5_000), interval)
+				if previous == nil {
+					reading.EnergyWh = 5_000
+				}
+				previous, began = &reading, at
+			}
+			want := want * wattline.Milli(began.Sub(start)) / wattline.Milli(15*time.Minute)
+			if used := previous.EnergyWh - 5_000; used < want-2 || used > want+2 {
+				t.Errorf("%v W every %v were measured as %v Wh in a quarter-hour, not %v", power, interval, used, want)
+			}
+		}
+	}
+}
+
 func TestEnergyNeverFallsAndStaysWithinTheStep(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		at := start
-		var previous *wattline.Reading
+		var previous *counted
 		meter, carried := wattline.Milli(rapid.Int64Range(0, 50).Draw(t, "meter"))*1000, wattline.Milli(0)
 		for range rapid.IntRange(1, 60).Draw(t, "polls") {
 			at = at.Add(time.Duration(rapid.Int64Range(-20_000, 60_000).Draw(t, "pause")) * time.Millisecond)
@@ -76,9 +98,9 @@ func TestEnergyNeverFallsAndStaysWithinTheStep(t *testing.T) {
 
 func TestAccount(t *testing.T) {
 	const interval = 5 * time.Second
-	previous := wattline.Reading{
+	previous := counted{Reading: wattline.Reading{
 		Device: "desk-1", Time: wattline.At(start), PowerW: 72_000, EnergyWh: 105_300, MeterWh: 5_000, Relay: wattline.RelayOn,
-	}
+	}}
 	for name, c := range map[string]struct {
 		m       kasa.Measurement
 		energy  wattline.Milli

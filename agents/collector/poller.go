@@ -29,7 +29,7 @@ type poller struct {
 	failures  int
 	state     wattline.State
 	published wattline.State
-	previous  *wattline.Reading
+	previous  *counted
 
 	// told is the last state on the bus: this collector's own, or a controller's.
 	told atomic.Pointer[wattline.State]
@@ -44,7 +44,7 @@ func (c *Collector) newPoller(device wattline.Device) *poller {
 		},
 	}
 	if last, ok := c.options.Journal.Last(device.ID); ok {
-		p.previous = &last
+		p.previous = &counted{Reading: last}
 	}
 	return p
 }
@@ -191,7 +191,7 @@ func (p *poller) record(ctx context.Context, m kasa.Measurement) (*wattline.Read
 	// for the one that follows is reckoned from it.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), appendTimeout)
 	defer cancel()
-	numbered, err := p.options.Journal.Append(ctx, reading)
+	numbered, err := p.options.Journal.Append(ctx, reading.Reading)
 	if err != nil {
 		p.unjournaled(err)
 		return nil, err
