@@ -115,11 +115,12 @@ type Consumption struct {
 	// EnergyWh is what was used; absent where nothing is known of the window.
 	EnergyWh *Milli `json:"energy_wh,omitempty"`
 	// MeanW is each device's energy used while observed, by the time observed,
-	// added up; MinW and MaxW are the extremes of a single device's readings.
-	// Absent where there are none.
+	// added up; absent where no device was observed for a minute.
 	MeanW *Milli `json:"mean_w,omitempty"`
-	MinW  *Milli `json:"min_w,omitempty"`
-	MaxW  *Milli `json:"max_w,omitempty"`
+	// MinW and MaxW are the extremes of a single device's readings; absent where
+	// there are none.
+	MinW *Milli `json:"min_w,omitempty"`
+	MaxW *Milli `json:"max_w,omitempty"`
 	// Coverage is the observed share of the window, 0 to 1, over all devices.
 	Coverage Milli `json:"coverage"`
 	// Estimated says that energy used while nobody was reading is included, so

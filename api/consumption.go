@@ -16,7 +16,7 @@ import (
 // getConsumption godoc
 //
 //	@Summary		Energy and power per calendar window
-//	@Description	In [from, to), per window of the calendar of tz and per group, in the order of windows and then of groups. Windows at the ends are cut to the period. Without any selection, of all devices. coverage says how much of a window was observed; a window of which nothing is known has no energy_wh. A query of too many windows is refused with what would be accepted.
+//	@Description	In [from, to), per window of the calendar of tz and per group, in the order of windows and then of groups. Windows at the ends are cut to the period. Without any selection, of all devices. Devices known to have no meter are left out. coverage says how much of a window was observed; a window of which nothing is known has no energy_wh. A query of too many windows is refused with what would be accepted.
 //	@ID				getConsumption
 //	@Tags			history
 //	@Produce		json

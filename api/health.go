@@ -54,7 +54,7 @@ func (g *Gateway) getHealthy(c *gin.Context) error {
 // getReady godoc
 //
 //	@Summary		Whether requests should be sent here
-//	@Description	Ready when the broker is connected, the devices are known, and whatever else was to be checked is in order.
+//	@Description	Ready when the broker is connected, the devices are known, and what this process has of an embedded broker, a store and a hook is in order.
 //	@ID				getReady
 //	@Tags			system
 //	@Produce		json
