@@ -2,6 +2,7 @@ package kasa_test
 
 import (
 	"errors"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -319,5 +320,37 @@ func TestCommandThatThePlugRefusesIsADeviceError(t *testing.T) {
 	dark := newFakePlug(t, answers(model(strings.Replace(hw4Sysinfo, "led_off", "x", 1), hw4Realtime)))
 	if err := client.SetLED(t.Context(), dark.target, true); kasa.ClassOf(err) != kasa.ClassUnsupported {
 		t.Errorf("a plug without a light: error %v", err)
+	}
+}
+
+func TestCommandIsSentOnlyWhenItHasGoneOut(t *testing.T) {
+	identity := model(hw4Sysinfo, hw4Realtime)(`{"system":{"get_sysinfo":{}}}`)
+	for name, test := range map[string]struct {
+		replies []string
+		sent    bool
+	}{
+		"the question what the plug is gets rubbish": {[]string{"rubbish"}, false},
+		"that question gets an error":                {[]string{`{"system":{"get_sysinfo":{"err_code":-1}}}`}, false},
+		"that question gets no answer":               {nil, false},
+		"the command gets rubbish":                   {[]string{identity, "rubbish"}, true},
+		"the command gets another's answer":          {[]string{identity, identity}, true},
+		"the command gets no answer":                 {[]string{identity}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			plug := newFakePlug(t, func(_ *testing.T, conn net.Conn, _ int) {
+				for _, reply := range test.replies {
+					if readRequest(conn) == "" {
+						return
+					}
+					send(conn, reply)
+				}
+				readRequest(conn)
+			})
+			var known *kasa.Error
+			err := newClient(t, kasa.Options{}).SetRelay(t.Context(), plug.target, true)
+			if !errors.As(err, &known) || known.Sent != test.sent {
+				t.Errorf("%v, sent %v", err, known != nil && known.Sent)
+			}
+		})
 	}
 }

@@ -3,6 +3,8 @@ package kasa
 import (
 	"bytes"
 	"context"
+	"errors"
+	"errors"
 	"time"
 )
 
@@ -26,9 +28,17 @@ func (t *turn) ask(ctx context.Context) (at time.Time, err error) {
 	if err := t.scratch.reply.decode(t.scratch.answer); err != nil {
 		t.plug.info = nil
 		t.client.drop(t.plug)
-		return at, err
+		return at, sent(err, true)
 	}
 	return at, nil
+}
+
+// sent notes of a failure whether the request that counts had gone out.
+func sent(err error, out bool) error {
+	if known, ok := errors.AsType[*Error](err); ok {
+		known.Sent = out
+	}
+	return err
 }
 
 // askSysinfo sends a request that holds a get_sysinfo and learns from its answer.
@@ -118,7 +128,7 @@ func (t *turn) meter() (*Meter, error) {
 func (t *turn) setRelay(ctx context.Context, on bool) error {
 	if t.plug.info == nil {
 		if _, err := t.identify(ctx); err != nil {
-			return err
+			return sent(err, false) // the question went out, the command did not
 		}
 	}
 	outlet, err := t.plug.info.outlet(t.target.Outlet)
@@ -130,13 +140,13 @@ func (t *turn) setRelay(ctx context.Context, on bool) error {
 		return err
 	}
 	reply := &t.scratch.reply
-	return reply.failure(reply.system, reply.relaySet, "system.set_relay_state")
+	return sent(reply.failure(reply.system, reply.relaySet, "system.set_relay_state"), true)
 }
 
 func (t *turn) setLED(ctx context.Context, on bool) error {
 	if t.plug.info == nil {
 		if _, err := t.identify(ctx); err != nil {
-			return err
+			return sent(err, false) // the question went out, the command did not
 		}
 	}
 	if info := t.plug.info; !info.HasLED {
@@ -147,5 +157,5 @@ func (t *turn) setLED(ctx context.Context, on bool) error {
 		return err
 	}
 	reply := &t.scratch.reply
-	return reply.failure(reply.system, reply.ledSet, "system.set_led_off")
+	return sent(reply.failure(reply.system, reply.ledSet, "system.set_led_off"), true)
 }
