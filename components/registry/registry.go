@@ -143,11 +143,12 @@ func (r *Registry) announce(ctx context.Context, change difference) {
 	}
 }
 
+// unpublishRemoved keeps the list from changing meanwhile: a device that came
+// back must not be taken away after that was said.
 func (r *Registry) unpublishRemoved(ctx context.Context) {
 	r.mu.RLock()
-	removed := r.removed
-	r.mu.RUnlock()
-	for _, id := range removed {
+	defer r.mu.RUnlock()
+	for _, id := range r.removed {
 		r.publish(ctx, id, nil)
 	}
 }
