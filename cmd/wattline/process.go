@@ -64,6 +64,9 @@ func (p *process) startParts(ctx context.Context) error {
 	if err := os.MkdirAll(p.Config.Data, private); err != nil {
 		return fmt.Errorf("data folder: %w", err)
 	}
+	if err := p.lockData(); err != nil {
+		return err
+	}
 	// The store may have much to read before it is open; the broker need not wait.
 	opening := p.openStore(ctx)
 	brokers, err := p.startBroker(ctx)

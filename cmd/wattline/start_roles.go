@@ -23,14 +23,24 @@ func keepsData(role string) bool {
 	return role == wattline.RoleHook || role == wattline.RoleRegistry || role == wattline.RoleCollector
 }
 
-func (p *process) startRole(ctx context.Context, role string) error {
-	if keepsData(role) {
+// lockData takes what the roles keep in the data folder for this process, before
+// anything of it is opened and before the name that is kept there is used on the
+// broker.
+func (p *process) lockData() error {
+	for _, role := range p.Roles {
+		if !keepsData(role) {
+			continue
+		}
 		lock, err := datalock.Take(p.Config.Data, role)
 		if err != nil {
 			return err
 		}
 		p.stack.Defer(role+" lock", lock.Close)
 	}
+	return nil
+}
+
+func (p *process) startRole(ctx context.Context, role string) error {
 	switch role {
 	case wattline.RoleHook:
 		return p.startHook(ctx)
