@@ -22,9 +22,9 @@ type Request struct {
 	after *[]func()
 }
 
-// AfterReply has something done when the reply is on its way, by the same
-// goroutine, a moment later: what the asker need not wait for. It is for the handler alone. In a
-// Request that no responder made it is done at once.
+// AfterReply has something done when the reply is on its way, a moment later and
+// by the same goroutine: what the asker need not wait for. It is for the handler
+// alone. In a Request that no responder made it is done at once.
 func (r Request) AfterReply(do func()) {
 	if r.after == nil {
 		do()
@@ -246,11 +246,10 @@ func (r *responder) act(ctx context.Context, request Request, to wattline.Topic)
 	reply := r.encode(to, body, err)
 	r.memory.finish(request.key(), reply)
 	r.count("done")
+	r.reply(to, reply)
 	if len(after) == 0 {
-		r.reply(to, reply)
 		return
 	}
-	r.reply(to, reply)
 	time.Sleep(replyHeadStart)
 	for _, do := range after {
 		r.bus.guard(r.handler, do)

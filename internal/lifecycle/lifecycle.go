@@ -16,7 +16,7 @@ import (
 const stopWithin = 10 * time.Second
 
 // Stack holds the running parts of a process. Make it with New. Its methods are
-// for one goroutine, but Done may be waited for by any.
+// for one goroutine, but Failed may be waited for by any.
 type Stack struct {
 	log    *slog.Logger
 	parts  []part
@@ -81,7 +81,6 @@ func (s *Stack) Cause() error { return s.cause }
 func (s *Stack) Stop() error {
 	var failures []error
 	for _, p := range slices.Backward(s.parts) {
-
 		p.end()
 		select {
 		case err := <-p.ended:
