@@ -43,6 +43,26 @@ func ParseTime(text string) (Time, error) {
 	return at, nil
 }
 
+// StartOfDay is the first instant at which a zone's calendar shows a day or a later
+// one. Midnight itself may be left out, or come twice; time.Date does not promise
+// which side of the change it gives then.
+func StartOfDay(year int, month time.Month, day int, zone *time.Location) time.Time {
+	const step = 15 * time.Minute // the offsets of all zones since 2000 are whole ones
+	wanted := time.Date(year, month, day, 0, 0, 0, 0, time.UTC)
+	reached := func(at time.Time) bool {
+		y, m, d := at.In(zone).Date()
+		return !time.Date(y, m, d, 0, 0, 0, 0, time.UTC).Before(wanted)
+	}
+	start := time.Date(year, month, day, 0, 0, 0, 0, zone)
+	for !reached(start) {
+		start = start.Add(step)
+	}
+	for reached(start.Add(-step)) {
+		start = start.Add(-step)
+	}
+	return start
+}
+
 // String is the wire form.
 func (t Time) String() string { return t.UTC().Format(timeLayout) }
 

@@ -71,6 +71,29 @@ func TestTimeIsUTCWithMillisecondsOnTheWire(t *testing.T) {
 	}
 }
 
+func TestADayStartsWhereTheZonesCalendarFirstShowsIt(t *testing.T) {
+	for _, c := range []struct{ zone, day, want string }{
+		{"Europe/Madrid", "2026-03-29", "2026-03-28T23:00:00Z"},
+		{"America/Santiago", "2026-09-06", "2026-09-06T04:00:00Z"}, // begins at 01:00
+		{"Africa/Cairo", "2026-04-24", "2026-04-23T22:00:00Z"},     // begins at 01:00
+		{"Atlantic/Azores", "2026-10-25", "2026-10-25T00:00:00Z"},  // has two midnights
+		{"Asia/Amman", "2021-10-29", "2021-10-28T21:00:00Z"},       // has two midnights
+		{"Pacific/Apia", "2011-12-30", "2011-12-30T10:00:00Z"},     // is left out
+	} {
+		zone, err := time.LoadLocation(c.zone)
+		if err != nil {
+			t.Fatal(err)
+		}
+		day, err := time.Parse(time.DateOnly, c.day)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := wattline.At(wattline.StartOfDay(day.Year(), day.Month(), day.Day(), zone)); got.Format(time.RFC3339) != c.want {
+			t.Errorf("%s in %s starts at %v, not %s", c.day, c.zone, got, c.want)
+		}
+	}
+}
+
 func TestTopicsRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		topics, err := wattline.NewTopics(strings.Join(rapid.SliceOfN(slug(), 1, 3).Draw(t, "root"), "/"))

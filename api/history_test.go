@@ -139,6 +139,10 @@ func TestConsumptionIsAskedByGroups(t *testing.T) {
 			Groups: desks("desk-1", "desk-2"), Window: "quarter", Timezone: "America/New_York", Limit: 3,
 			From: at(t, "2026-03-29T04:00:00Z"), To: at(t, "2026-03-30T04:00:00Z"),
 		},
+		"location=hq/f1&from=2026-09-06&to=2026-09-07&tz=America/Santiago&window=day": { // that day has no midnight
+			Groups: desks("desk-1", "desk-2"), Window: "day", Timezone: "America/Santiago", Limit: 1000,
+			From: at(t, "2026-09-06T04:00:00Z"), To: at(t, "2026-09-07T03:00:00Z"),
+		},
 		"from=2026-03-01&to=2026-04-01&tz=UTC&window=month&group_by=kind": {
 			Groups: []wattline.Group{
 				{Name: "printer", Devices: []string{"new-1", "printer-1"}},

@@ -23,8 +23,8 @@ func (p *params) instant(name string, zone *time.Location) (at wattline.Time, gi
 
 // parseInstant gives the reason where the text is neither a time nor a date.
 func parseInstant(value string, zone *time.Location) (at wattline.Time, reason string) {
-	if date, err := time.ParseInLocation(time.DateOnly, value, zone); err == nil {
-		value = wattline.At(date).String()
+	if date, err := time.Parse(time.DateOnly, value); err == nil {
+		value = wattline.At(startOfDay(date, zone)).String()
 	}
 	at, err := wattline.ParseTime(value)
 	switch {
@@ -53,9 +53,14 @@ func (p *params) period(zone *time.Location, now wattline.Time) (from, to wattli
 	return from, to
 }
 
-// midnightBefore is the last midnight of a zone's calendar that lies before an
-// instant.
+// midnightBefore is the last start of a day of a zone's calendar that lies before
+// an instant.
 func midnightBefore(at wattline.Time, zone *time.Location) wattline.Time {
-	local := at.Add(-time.Millisecond).In(zone)
-	return wattline.At(time.Date(local.Year(), local.Month(), local.Day(), 0, 0, 0, 0, zone))
+	return wattline.At(startOfDay(at.Add(-time.Millisecond).In(zone), zone))
+}
+
+// startOfDay is the start in zone of the day that a time shows.
+func startOfDay(shows time.Time, zone *time.Location) time.Time {
+	year, month, day := shows.Date()
+	return wattline.StartOfDay(year, month, day, zone)
 }

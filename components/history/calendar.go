@@ -71,22 +71,9 @@ func dayAfter(window wattline.Window, year int, month time.Month, day, step int)
 	return dateOf(year, month, day+step)
 }
 
-// startOfDay is the first instant at which the zone's calendar shows the day or a
-// later one. Midnight itself may be left out, or come twice.
 func startOfDay(day date, zone *time.Location) time.Time {
 	year, month, dayOfMonth := time.Time(day).Date()
-	reached := func(at time.Time) bool {
-		y, m, d := at.In(zone).Date()
-		return !time.Time(dateOf(y, m, d)).Before(time.Time(day))
-	}
-	start := time.Date(year, month, dayOfMonth, 0, 0, 0, 0, zone)
-	for !reached(start) {
-		start = start.Add(store.QuarterHour)
-	}
-	for reached(start.Add(-store.QuarterHour)) {
-		start = start.Add(-store.QuarterHour)
-	}
-	return start
+	return wattline.StartOfDay(year, month, dayOfMonth, zone)
 }
 
 // every is the longest span, among a few, that is cut at all inner edges.
