@@ -5,6 +5,7 @@ import (
 
 	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/agents/kasa"
+	"github.com/wattline/wattline/internal/store"
 )
 
 // gapPolls is how many polls may be missed before the time between two readings
@@ -52,16 +53,21 @@ func account(device string, previous *counted, m kasa.Measurement, interval time
 	if previous == nil {
 		return reading
 	}
-	if !reading.Time.After(previous.Time.Time) {
-		// The clock was set back. Time must go on: it is half of a reading's identity.
+	// The clock may have been set back. Time must go on all the same, for it is half
+	// of a reading's identity; unless the clock was so wrong before that no store
+	// takes what goes on from there.
+	if back := previous.Time.Sub(reading.Time.Time); back >= 0 && back <= store.FutureTolerance {
 		reading.Time = wattline.At(previous.Time.Add(time.Millisecond))
 	}
 	elapsed := reading.Time.Sub(previous.Time.Time)
-	observed := elapsed <= gapPolls*interval
+	observed := elapsed > 0 && elapsed <= gapPolls*interval
 	if observed {
 		reading.CoversS = wattline.Milli(elapsed.Milliseconds())
 	} else {
 		reading.Quality |= wattline.QualityAfterGap
+	}
+	if counterLeapt(previous.Reading, reading.Reading, elapsed) {
+		reading.Quality |= wattline.QualityImplausible
 	}
 	if reading.MeterWh < previous.MeterWh {
 		reading.Quality |= wattline.QualityMeterReset
@@ -89,6 +95,17 @@ func integrate(before, after wattline.Milli, elapsed time.Duration, rest wattlin
 	perMilliwattHour := 2 * wattline.Milli(time.Hour.Milliseconds())
 	rest += (bounded(before) + bounded(after)) * wattline.Milli(elapsed.Milliseconds())
 	return rest / perMilliwattHour, rest % perMilliwattHour
+}
+
+// counterLeapt tells whether a plug's counter went further than any plug can in
+// that time.
+func counterLeapt(before, after wattline.Reading, elapsed time.Duration) bool {
+	went := after.MeterWh
+	if after.MeterWh >= before.MeterWh {
+		went -= before.MeterWh
+	}
+	most, _ := integrate(maxPlausibleW, maxPlausibleW, max(elapsed, 0), 0)
+	return went > most+2*meterStep
 }
 
 func bounded(power wattline.Milli) wattline.Milli { return min(max(power, 0), maxPlausibleW) }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/agents/kasa"
+	"github.com/wattline/wattline/internal/store"
 )
 
 var start = time.Date(2026, 3, 2, 8, 0, 0, 0, time.UTC)
@@ -116,9 +117,14 @@ func TestAccount(t *testing.T) {
 		"with what the new counter has already":     {measured(start.Add(5*time.Second), 72_000, 2_000), 107_000, 5_000, wattline.QualityMeterReset},
 		"an absurd power is kept and flagged":       {measured(start.Add(5*time.Second), 120_000_000, 5_000), 105_999, 5_000, wattline.QualityImplausible},
 		"a clock that was set back does not repeat": {measured(start.Add(-time.Hour), 72_000, 5_000), 105_300, 1, 0},
+		"a clock that was years ahead is not kept":  {measured(start.AddDate(-2, 0, 0), 72_000, 6_000), 106_000, 0, wattline.QualityAfterGap},
+		"a counter that leaps is kept and flagged":  {measured(start.Add(5*time.Second), 72_000, 1_005_000), 1_105_000, 5_000, wattline.QualityImplausible},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := account("desk-1", &previous, c.m, interval)
+			if wentBack := previous.Time.Sub(c.m.At); wentBack > store.FutureTolerance && !got.Time.Equal(c.m.At) {
+				t.Errorf("taken at %v and stamped %v", c.m.At, got.Time)
+			}
 			if got.EnergyWh != c.energy || got.CoversS != c.covers || got.Quality != c.quality || got.PowerW != c.m.Meter.PowerW {
 				t.Errorf("energy %v covers %v quality %q", got.EnergyWh, got.CoversS, got.Quality)
 			}

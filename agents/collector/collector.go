@@ -132,8 +132,7 @@ func (c *Collector) apply(ctx context.Context, change agents.Change) {
 		return
 	}
 	if ok {
-		running.cancel()
-		<-running.done
+		running.stop()
 	}
 	if change.Removed {
 		c.unpublish(ctx, change.Device)
@@ -171,7 +170,7 @@ func (c *Collector) stopAll() {
 		p.cancel()
 	}
 	for id, p := range c.pollers {
-		<-p.done
+		p.stop()
 		delete(c.pollers, id)
 	}
 }

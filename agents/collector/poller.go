@@ -19,6 +19,7 @@ type poller struct {
 	*Collector
 	device   wattline.Device
 	target   kasa.Target
+	unusable error // why the device's address is no target
 	interval time.Duration
 	cancel   context.CancelFunc
 	done     chan struct{}
@@ -31,7 +32,8 @@ type poller struct {
 	published wattline.State
 	previous  *counted
 
-	// told is the last state on the bus: this collector's own, or a controller's.
+	// told is the last state heard on the bus: this collector's own, or a
+	// controller's.
 	told atomic.Pointer[wattline.State]
 }
 
@@ -43,9 +45,7 @@ func (c *Collector) newPoller(device wattline.Device) *poller {
 			Device: device.ID, Availability: wattline.AvailabilityUnknown, Since: wattline.At(time.Now()), Collector: c.options.Bus.Instance(),
 		},
 	}
-	if last, ok := c.options.Journal.Last(device.ID); ok {
-		p.previous = &counted{Reading: last}
-	}
+	p.target, p.unusable = kasa.ParseAddress(device.Address)
 	return p
 }
 
@@ -53,12 +53,10 @@ func (c *Collector) newPoller(device wattline.Device) *poller {
 // first contacts allows; those that follow keep the device's slots.
 func (p *poller) run(ctx context.Context) {
 	defer close(p.done)
-	target, err := kasa.ParseAddress(p.device.Address)
-	if err != nil {
-		p.misaddressed(ctx, err)
+	if p.unusable != nil {
+		p.misaddressed(ctx)
 		return
 	}
-	p.target = target
 	if p.contacts.Wait(ctx) != nil {
 		return
 	}
@@ -86,10 +84,10 @@ func (p *poller) run(ctx context.Context) {
 }
 
 // misaddressed publishes why the device will never be polled.
-func (p *poller) misaddressed(ctx context.Context, err error) {
+func (p *poller) misaddressed(ctx context.Context) {
 	p.state = turned(p.state, wattline.AvailabilityDown, time.Now())
-	p.state.Error = &wattline.StateError{Class: "address", Message: err.Error()}
-	p.log.Warn("device cannot be polled", "device", p.device.ID, "error", err)
+	p.state.Error = &wattline.StateError{Class: "address", Message: p.unusable.Error()}
+	p.log.Warn("device cannot be polled", "device", p.device.ID, "error", p.unusable)
 	p.publishState(ctx)
 	<-ctx.Done()
 }
@@ -105,10 +103,22 @@ func (p *poller) scheduled(ctx context.Context) (failures int, err error) {
 
 // refresh polls out of turn, for somebody who waits for the answer.
 func (p *poller) refresh(ctx context.Context) (wattline.FreshState, error) {
+	if p.unusable != nil {
+		return wattline.FreshState{}, wattline.Errorf(wattline.CodeUnsupported, "device %s has an unusable address", p.device.ID)
+	}
 	if err := p.take(ctx); err != nil {
 		return wattline.FreshState{}, err
 	}
 	defer p.give()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-p.done:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
 	reading, err := p.poll(ctx)
 	if err != nil {
 		return wattline.FreshState{}, deviceError(err)
@@ -116,10 +126,20 @@ func (p *poller) refresh(ctx context.Context) (wattline.FreshState, error) {
 	return wattline.FreshState{State: p.state, Reading: reading}, nil
 }
 
+// stop ends the polls, a refresh under way included, and lets none follow: what
+// is published of the device from now on is somebody else's.
+func (p *poller) stop() {
+	p.cancel()
+	<-p.done
+	p.turn <- struct{}{}
+}
+
 func (p *poller) take(ctx context.Context) error {
 	select {
 	case p.turn <- struct{}{}:
 		return nil
+	case <-p.done:
+		return wattline.Errorf(wattline.CodeNotFound, "device %s is no longer polled as it was", p.device.ID)
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -182,6 +202,7 @@ func (p *poller) record(ctx context.Context, m kasa.Measurement) (*wattline.Read
 	if m.Meter == nil {
 		return nil, nil
 	}
+	p.recall()
 	reading := account(p.device.ID, p.previous, m, p.interval)
 	if err := reading.Validate(); err != nil {
 		p.state.Error = &wattline.StateError{Class: string(kasa.ClassGarbage), Message: err.Error()}
@@ -203,6 +224,16 @@ func (p *poller) record(ctx context.Context, m kasa.Measurement) (*wattline.Read
 	return &numbered, nil
 }
 
+// recall takes over what the journal has of the device beyond what is known here:
+// from before this poller, or a reading that got on disk after all when nobody
+// waited for it any more.
+func (p *poller) recall() {
+	last, ok := p.options.Journal.Last(p.device.ID)
+	if ok && (p.previous == nil || !last.Time.Equal(p.previous.Time.Time)) {
+		p.previous = &counted{Reading: last}
+	}
+}
+
 func (p *poller) unjournaled(err error) {
 	p.metrics.unjournaled.Inc()
 	if !p.journalFails.Swap(true) {
@@ -210,8 +241,13 @@ func (p *poller) unjournaled(err error) {
 	}
 }
 
+// publishState publishes a state that differs from the one that is retained, or
+// from what a controller said after that.
 func (p *poller) publishState(ctx context.Context) {
-	if !worthPublishing(p.published, p.state) {
+	told := p.told.Load()
+	overtaken := told != nil && told.Time.After(p.published.Time.Time) && told.Time.Before(p.state.Time.Time) &&
+		worthPublishing(*told, p.state)
+	if !overtaken && !worthPublishing(p.published, p.state) {
 		return
 	}
 	p.published = p.state
@@ -219,8 +255,10 @@ func (p *poller) publishState(ctx context.Context) {
 }
 
 // retain hands a message to the bus, which keeps it for when the broker is back.
+// It takes no time, and what has become true is said also when nobody waits for it
+// any more.
 func (c *Collector) retain(ctx context.Context, topic wattline.Topic, payload any) {
-	if err := c.options.Bus.Retain(ctx, topic, payload); err != nil {
+	if err := c.options.Bus.Retain(context.WithoutCancel(ctx), topic, payload); err != nil {
 		c.log.Debug("published later", "device", topic.Device, "kind", topic.Kind, "error", err)
 	}
 }

@@ -76,7 +76,7 @@ func capabilities(info *kasa.Info) []wattline.Capability {
 // worthPublishing tells whether a state says anything that the published one
 // does not, or is due again.
 func worthPublishing(published, state wattline.State) bool {
-	if state.Time.Sub(published.Time.Time) >= stateHeartbeat {
+	if state.Time.Sub(published.Time.Time).Abs() >= stateHeartbeat { // Abs: clocks are set back
 		return true
 	}
 	sameError := (published.Error == nil) == (state.Error == nil) &&
