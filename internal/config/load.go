@@ -46,20 +46,31 @@ func Load(path string) (Config, error) {
 func Parse(data []byte) (Config, error) {
 	config := Default()
 	decoder := yaml.NewDecoder(bytes.NewReader(data), yaml.Strict())
-	switch err := decoder.Decode(&config); {
+	switch err := decode(decoder, &config); {
 	case errors.Is(err, io.EOF): // nothing but comments
 		return Default(), nil
 	case err != nil:
 		return Config{}, explain(err)
 	}
 	var more any
-	if err := decoder.Decode(&more); !errors.Is(err, io.EOF) {
+	if err := decode(decoder, &more); !errors.Is(err, io.EOF) {
 		return Config{}, errors.New("there is a second document after ---; one is all that is read")
 	}
 	if err := config.check(); err != nil {
 		return Config{}, err
 	}
 	return config, nil
+}
+
+// decode outlives the panics of the library (1.19.2: on a tag in place of a list),
+// because a file that is read anew must not end a process that runs.
+func decode(decoder *yaml.Decoder, into any) (err error) {
+	defer func() {
+		if recover() != nil {
+			err = errors.New("this YAML cannot be read: look for a tag (!) or an anchor (&) where a value should be")
+		}
+	}()
+	return decoder.Decode(into)
 }
 
 // explain puts the library's error into one line, with the nearest known key.
