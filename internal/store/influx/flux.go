@@ -48,3 +48,12 @@ func ofFields(fields ...string) string {
 	}
 	return " |> filter(fn: (r) => " + strings.Join(names, " or ") + ")"
 }
+
+// whole filters the rows that have all fields.
+func whole() string {
+	var names []string
+	for _, field := range fields() {
+		names = append(names, "exists r."+field)
+	}
+	return " |> filter(fn: (r) => " + strings.Join(names, " and ") + ")"
+}

@@ -60,23 +60,28 @@ func (s *Store) page(ctx context.Context, devices []string, q store.Query) (read
 	if !q.From.Before(q.To) {
 		return []wattline.Reading{}, ctx.Err()
 	}
-	flux := s.source(devices, q.From, q.To) + ofFields(fields()...) +
-		fmt.Sprintf(" |> limit(n: %d)", q.Limit) +
-		` |> pivot(rowKey: ["_time"], columnKey: ["_field"], valueColumn: "_value")`
-	for try := range tornTries {
+	within := s.source(devices, q.From, q.To) + ofFields(fields()...)
+	limit := fmt.Sprintf(" |> limit(n: %d)", q.Limit)
+	torn := true
+	for try := 0; torn && err == nil && try < tornTries; try++ {
 		if try > 0 {
 			time.Sleep(tornPause)
 		}
-		var torn bool
-		if readings, torn, err = s.pivoted(ctx, flux); err != nil || !torn {
-			break
-		}
+		readings, torn, err = s.pivoted(ctx, within+limit+pivot)
+	}
+	if torn && err == nil {
+		// Somebody else wrote points that will never be whole. They must not count
+		// for the limit, which costs the server more.
+		readings, _, err = s.pivoted(ctx, within+pivot+whole()+limit)
 	}
 	slices.SortFunc(readings, func(a, b wattline.Reading) int {
 		return cmp.Or(cmp.Compare(a.Device, b.Device), a.Time.Compare(b.Time.Time))
 	})
 	return readings, err
 }
+
+// pivot makes one row of a point's fields.
+const pivot = ` |> pivot(rowKey: ["_time"], columnKey: ["_field"], valueColumn: "_value")`
 
 // pivoted runs a query for whole readings, and tells whether any was torn.
 func (s *Store) pivoted(ctx context.Context, flux string) (readings []wattline.Reading, torn bool, err error) {
