@@ -72,7 +72,7 @@ func (s Selector) matchesRest(device Device) bool {
 		return false
 	}
 	for name, value := range s.Labels {
-		if device.Labels[name] != value {
+		if had, has := device.Labels[name]; !has || had != value {
 			return false
 		}
 	}

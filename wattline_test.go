@@ -227,7 +227,8 @@ func TestSelectorsMatchWholeLevelsAndEveryPart(t *testing.T) {
 		"all parts together":     {wattline.Selector{Kind: "printer", Labels: map[string]string{"team": "x"}}, "c"},
 		"ids":                    {wattline.Selector{IDs: []string{"b", "zz"}}, "b"},
 		"ids and a kind":         {wattline.Selector{IDs: []string{"a", "b"}, Kind: "printer"}, "a"},
-		"a label that is absent": {wattline.Selector{Labels: map[string]string{"team": "y"}}, ""},
+		"a value nobody has":     {wattline.Selector{Labels: map[string]string{"team": "y"}}, ""},
+		"an empty label is one":  {wattline.Selector{Labels: map[string]string{"team": ""}}, ""},
 	} {
 		var got string
 		for _, device := range c.selector.Select(devices) {
