@@ -219,16 +219,16 @@ func TestSelectorsMatchWholeLevelsAndEveryPart(t *testing.T) {
 		selector wattline.Selector
 		want     string
 	}{
-		"no part chooses none":   {wattline.Selector{}, ""},
-		"all":                    {wattline.Selector{All: true}, "abc"},
-		"location by levels":     {wattline.Selector{Location: "hq/f1"}, "ac"},
-		"kind":                   {wattline.Selector{Kind: "printer"}, "ac"},
-		"label":                  {wattline.Selector{Labels: map[string]string{"team": "x"}}, "bc"},
-		"all parts together":     {wattline.Selector{Kind: "printer", Labels: map[string]string{"team": "x"}}, "c"},
-		"ids":                    {wattline.Selector{IDs: []string{"b", "zz"}}, "b"},
-		"ids and a kind":         {wattline.Selector{IDs: []string{"a", "b"}, Kind: "printer"}, "a"},
-		"a value nobody has":     {wattline.Selector{Labels: map[string]string{"team": "y"}}, ""},
-		"an empty label is one":  {wattline.Selector{Labels: map[string]string{"team": ""}}, ""},
+		"no part chooses none":  {wattline.Selector{}, ""},
+		"all":                   {wattline.Selector{All: true}, "abc"},
+		"location by levels":    {wattline.Selector{Location: "hq/f1"}, "ac"},
+		"kind":                  {wattline.Selector{Kind: "printer"}, "ac"},
+		"label":                 {wattline.Selector{Labels: map[string]string{"team": "x"}}, "bc"},
+		"all parts together":    {wattline.Selector{Kind: "printer", Labels: map[string]string{"team": "x"}}, "c"},
+		"ids":                   {wattline.Selector{IDs: []string{"b", "zz"}}, "b"},
+		"ids and a kind":        {wattline.Selector{IDs: []string{"a", "b"}, Kind: "printer"}, "a"},
+		"a value nobody has":    {wattline.Selector{Labels: map[string]string{"team": "y"}}, ""},
+		"an empty label is one": {wattline.Selector{Labels: map[string]string{"team": ""}}, ""},
 	} {
 		var got string
 		for _, device := range c.selector.Select(devices) {

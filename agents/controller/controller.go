@@ -9,7 +9,6 @@ package controller
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -31,12 +30,6 @@ const (
 // maxClockAhead is how far ahead of ours a state's time may be and still keep
 // those with older times out.
 const maxClockAhead = time.Minute
-
-// A plug may need a moment until it reports what it was told.
-const (
-	settlePause = 350 * time.Millisecond
-	settleReads = 3
-)
 
 // Plugs switches plugs and reads them back, ahead of all polls; kasa.Client does.
 type Plugs interface {
@@ -195,125 +188,4 @@ func (c *Controller) stateAfter(result wattline.Result) (wattline.State, bool) {
 	state.Time, state.Relay, state.LED = result.Time, result.Relay, result.LED
 	c.states[result.Device] = state
 	return state, true
-}
-
-// carryOut switches and reads back. Its errors are *wattline.Error.
-func (c *Controller) carryOut(ctx context.Context, command wattline.Command) (wattline.Result, error) {
-	c.mu.Lock()
-	device, known := c.devices[command.Device]
-	state, seen := c.states[command.Device]
-	c.mu.Unlock()
-	if refusal := refuse(command, device, known, state, seen); refusal != nil {
-		return wattline.Result{}, refusal
-	}
-	target, err := kasa.ParseAddress(device.Address)
-	if err != nil {
-		return wattline.Result{}, wattline.Errorf(wattline.CodeUnsupported, "device %s has an unusable address", device.ID)
-	}
-	sendErr := c.send(ctx, target, command.Action)
-	if sendErr != nil && !mayHaveActed(sendErr) {
-		return wattline.Result{}, plugError(sendErr)
-	}
-	m, err := c.settle(ctx, target, command.Action)
-	if err := verdict(sendErr, err, shows(m, command.Action)); err != nil {
-		return wattline.Result{}, err
-	}
-	return wattline.Result{
-		Device: command.Device, Action: command.Action, Outcome: wattline.OutcomeDone,
-		Relay: m.Relay, LED: m.LED, Time: wattline.At(m.At),
-	}, nil
-}
-
-// refuse says why a command is not even tried.
-func refuse(command wattline.Command, device wattline.Device, known bool, state wattline.State, seen bool) *wattline.Error {
-	switch {
-	case !known:
-		return wattline.Errorf(wattline.CodeNotFound, "this controller has no device %.80q", command.Device)
-	case device.Protected && command.Action.Switches():
-		return wattline.Errorf(wattline.CodeProtected, "device %s is protected and may not be switched", device.ID)
-	case seen && len(state.Capabilities) > 0 && !state.Can(command.Action.Needs()):
-		return wattline.Errorf(wattline.CodeUnsupported, "device %s has no %s", device.ID, command.Action.Needs())
-	}
-	return nil
-}
-
-func (c *Controller) send(ctx context.Context, target kasa.Target, action wattline.Action) error {
-	switch action {
-	case wattline.ActionOn:
-		return c.options.Plugs.SetRelay(ctx, target, true)
-	case wattline.ActionOff:
-		return c.options.Plugs.SetRelay(ctx, target, false)
-	case wattline.ActionLEDOn:
-		return c.options.Plugs.SetLED(ctx, target, true)
-	case wattline.ActionLEDOff:
-		return c.options.Plugs.SetLED(ctx, target, false)
-	}
-	return wattline.Errorf(wattline.CodeInvalid, "unknown action %.20q", action)
-}
-
-// settle reads the plug back until it shows what it was told, a few times.
-func (c *Controller) settle(ctx context.Context, target kasa.Target, action wattline.Action) (m kasa.Measurement, err error) {
-	for attempt := range settleReads {
-		if attempt > 0 && !pause(ctx, settlePause) {
-			return m, err
-		}
-		m, err = c.options.Plugs.ReadBack(ctx, target)
-		if err == nil && shows(m, action) {
-			return m, nil
-		}
-	}
-	return m, err
-}
-
-func pause(ctx context.Context, length time.Duration) bool {
-	timer := time.NewTimer(length)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
-// shows tells whether a measurement has what the action asked for.
-func shows(m kasa.Measurement, action wattline.Action) bool {
-	switch action {
-	case wattline.ActionOn:
-		return m.Relay == wattline.RelayOn
-	case wattline.ActionOff:
-		return m.Relay == wattline.RelayOff
-	case wattline.ActionLEDOn:
-		return m.LED == wattline.RelayOn
-	case wattline.ActionLEDOff:
-		return m.LED == wattline.RelayOff
-	}
-	return false
-}
-
-// verdict is what became of a command that had gone out: nil where the plug
-// shows what was asked.
-func verdict(sendErr, readErr error, shown bool) error {
-	switch {
-	case readErr == nil && shown:
-		return nil
-	case readErr == nil && sendErr != nil:
-		return plugError(sendErr)
-	case readErr == nil:
-		return wattline.Errorf(wattline.CodeDeviceError, "the plug accepted the command but does not show it")
-	}
-	return wattline.Errorf(wattline.CodeTimeout, "the command was sent, but the plug could not be read back: whether it acted is unknown")
-}
-
-// mayHaveActed tells whether a command had gone out before it failed.
-func mayHaveActed(err error) bool {
-	var known *kasa.Error
-	return errors.As(err, &known) && known.Sent && known.Class != kasa.ClassDevice
-}
-
-func plugError(err error) error {
-	if known, ok := errors.AsType[*kasa.Error](err); ok {
-		return wattline.Errorf(known.Class.Code(), "%s", known.Message)
-	}
-	return err
 }

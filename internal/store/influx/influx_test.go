@@ -59,7 +59,7 @@ func TestSomebodyElsesPointsDoNotHideReadings(t *testing.T) {
 		t.Fatal(err)
 	}
 	request.Header.Set("Authorization", "Token "+server.Token())
-	answer, err := http.DefaultClient.Do(request)
+	answer, err := (&http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}).Do(request)
 	if err != nil || answer.StatusCode != http.StatusNoContent {
 		t.Fatal(answer, err)
 	}
