@@ -35,7 +35,7 @@ type counted struct {
 // nil for a device's first.
 //
 // EnergyWh is carry + meter + fraction: carry is what the counter showed before
-// its resets, in whole steps; fraction, within one step, is power integrated
+// its resets, in whole steps, which leaps of the counter make smaller; fraction, within one step, is power integrated
 // since the counter last moved. Both can be had back from a reading, so that a
 // collector which starts again needs nothing but the last one; the rest, less than
 // 1 mWh, is lost then.
@@ -66,22 +66,26 @@ func account(device string, previous *counted, m kasa.Measurement, interval time
 	} else {
 		reading.Quality |= wattline.QualityAfterGap
 	}
-	if counterLeapt(previous.Reading, reading.Reading, elapsed) {
-		reading.Quality |= wattline.QualityImplausible
-	}
-	if reading.MeterWh < previous.MeterWh {
-		reading.Quality |= wattline.QualityMeterReset
-		carry := (previous.EnergyWh + meterStep/2) / meterStep * meterStep
-		reading.EnergyWh = max(previous.EnergyWh, carry+reading.MeterWh)
-		return reading
-	}
-	floor := (previous.EnergyWh-previous.MeterWh)/meterStep*meterStep + reading.MeterWh
 	estimate := previous.EnergyWh
 	if observed {
 		used, rest := integrate(previous.PowerW, reading.PowerW, elapsed, previous.rest)
 		estimate += used
 		reading.rest = rest
 	}
+	if counterLeapt(previous.Reading, reading.Reading, elapsed) {
+		// Another plug behind the name, or a counter that showed nonsense before.
+		reading.Quality |= wattline.QualityImplausible
+		reading.EnergyWh = estimate
+		return reading
+	}
+	if reading.MeterWh < previous.MeterWh {
+		reading.rest = 0
+		reading.Quality |= wattline.QualityMeterReset
+		carry := (previous.EnergyWh + meterStep/2) / meterStep * meterStep
+		reading.EnergyWh = max(previous.EnergyWh, carry+reading.MeterWh)
+		return reading
+	}
+	floor := wholeSteps(previous.EnergyWh-previous.MeterWh) + reading.MeterWh
 	reading.EnergyWh = min(max(estimate, floor), floor+meterStep-1)
 	if reading.EnergyWh != estimate { // the counter knows better
 		reading.rest = 0
@@ -97,8 +101,18 @@ func integrate(before, after wattline.Milli, elapsed time.Duration, rest wattlin
 	return rest / perMilliwattHour, rest % perMilliwattHour
 }
 
+// wholeSteps rounds down, below zero too: a plug that took another's place may
+// have counted more than was used under the name.
+func wholeSteps(energy wattline.Milli) wattline.Milli {
+	steps := energy / meterStep
+	if energy%meterStep < 0 {
+		steps--
+	}
+	return steps * meterStep
+}
+
 // counterLeapt tells whether a plug's counter went further than any plug can in
-// that time.
+// that time. What it leapt over was not used.
 func counterLeapt(before, after wattline.Reading, elapsed time.Duration) bool {
 	went := after.MeterWh
 	if after.MeterWh >= before.MeterWh {

@@ -81,6 +81,9 @@ func planOf(query wattline.ConsumptionQuery) (plan, error) {
 	lastWindow := min((row+p.limit-1)/len(p.groups), len(cuts)-2)
 	p.edges = cuts[p.firstWindow : lastWindow+2]
 	p.every = every(p.edges)
+	if p.spans() > store.MaxSpans {
+		return plan{}, invalid("from", "lies too far before to for this zone: ask for a shorter range")
+	}
 	if spans := p.spans() * len(p.devices()); spans > maxSpans {
 		return plan{}, invalid("groups", "have too many devices for these windows: %d devices times %d spans are more than %d", len(p.devices()), p.spans(), maxSpans)
 	}

@@ -125,11 +125,15 @@ func counterAt(edge time.Time, before, after *wattline.Point) wattline.Milli {
 	case after == nil || !store.CoversEdge(*after, edge):
 		return before.EnergyWh
 	}
-	between := after.Time.Sub(before.Time.Time).Milliseconds()
-	if between <= 0 {
+	began := after.Time.Add(-time.Duration(after.CoversS) * time.Millisecond)
+	if before.Time.After(began) {
+		began = before.Time.Time
+	}
+	between := after.Time.Sub(began).Milliseconds()
+	passed := edge.Sub(began).Milliseconds()
+	if between <= 0 || passed <= 0 {
 		return before.EnergyWh
 	}
-	passed := edge.Sub(before.Time.Time).Milliseconds()
 	return before.EnergyWh + (after.EnergyWh-before.EnergyWh)*wattline.Milli(passed)/wattline.Milli(between)
 }
 
