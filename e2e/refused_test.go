@@ -46,6 +46,11 @@ func TestWhatCannotRunSaysWhy(t *testing.T) {
 		if err := contains(got.stderr, "in use by another"); got.code != 1 || err != nil {
 			t.Error(got.code, err)
 		}
+		first.write("gateway.yaml", "listen: 127.0.0.1:0\nbroker: mqtt://127.0.0.1:1\n")
+		got = run(t, first.folder, "run", "gateway", "-c", "gateway.yaml")
+		if err := contains(got.stderr, "in use by another gateway"); got.code != 1 || err != nil {
+			t.Error(got.code, err)
+		}
 		w.alive()
 		first.get("/-/ready", nil)
 	})

@@ -25,10 +25,10 @@ func keepsData(role string) bool {
 
 // lockData takes what the roles keep in the data folder for this process, before
 // anything of it is opened and before the name that is kept there is used on the
-// broker.
+// broker: two processes of one name would push each other off it.
 func (p *process) lockData() error {
 	for _, role := range p.Roles {
-		if !keepsData(role) {
+		if !keepsData(role) && p.Config.Instance != "" {
 			continue
 		}
 		lock, err := datalock.Take(p.Config.Data, role)
