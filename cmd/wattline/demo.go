@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"path/filepath"
 	"time"
 
@@ -82,14 +84,30 @@ func runDemo(ctx context.Context, out io.Writer, options demoOptions, log *slog.
 }
 
 func newOffice(options demoOptions, log *slog.Logger) (*emulator.Office, error) {
-	if options.plugs < 1 || options.plugs > emulator.MaxPlugs {
-		return nil, usageError{fmt.Errorf("--plugs must lie between 1 and %d", emulator.MaxPlugs)}
+	if err := options.check(); err != nil {
+		return nil, usageError{err}
 	}
 	return emulator.NewOffice(emulator.OfficeOptions{
 		Options: emulator.Options{Log: log, History: demoHistory},
 		Plugs:   options.plugs, Seed: demoSeed, Site: "hq",
 		StateFile: filepath.Join(options.data, "office.json"),
 	})
+}
+
+func (o demoOptions) check() error {
+	if o.plugs < 1 || o.plugs > emulator.MaxPlugs {
+		return fmt.Errorf("--plugs must lie between 1 and %d", emulator.MaxPlugs)
+	}
+	if err := config.CheckListen(o.listen); err != nil {
+		return fmt.Errorf("--listen %w", err)
+	}
+	if err := config.CheckListen(o.brokerListen); o.brokerListen != "" && err != nil {
+		return fmt.Errorf("--broker-listen %w", err)
+	}
+	if o.data == "" {
+		return errors.New("--data must name a folder")
+	}
+	return nil
 }
 
 func demoConfig(options demoOptions, office *emulator.Office) config.Config {
@@ -107,6 +125,15 @@ func demoConfig(options demoOptions, office *emulator.Office) config.Config {
 	return demo
 }
 
+// reached is where a process on this machine finds what listens at an address.
+func reached(address string) string {
+	host, port, err := net.SplitHostPort(address)
+	if ip := net.ParseIP(host); err == nil && ip.IsUnspecified() {
+		return net.JoinHostPort("127.0.0.1", port)
+	}
+	return address
+}
+
 func greet(out io.Writer, options demoOptions, address string) {
 	fmt.Fprintf(out, `
 Wattline runs an emulated office of %d plugs. Read and try the API at
@@ -121,5 +148,5 @@ or copy a line:
 
 Ctrl-C stops it. The data stay in %[3]s; the next start goes on with them.
 
-`, options.plugs, address, options.data)
+`, options.plugs, reached(address), options.data)
 }

@@ -102,6 +102,13 @@ func runEmulator(ctx context.Context, out io.Writer, options emulatorOptions, lo
 }
 
 func emulated(options emulatorOptions, log *slog.Logger) (*emulator.Office, error) {
+	// Zero stands for the defaults there, and not on a command line.
+	if options.plugs == 0 && options.strips == 0 {
+		return nil, errors.New("--plugs and --strips are both 0: there must be something to emulate")
+	}
+	if options.speed == 0 {
+		return nil, errors.New("--speed must be above 0")
+	}
 	faults, err := emulator.ParseFaults(options.faults)
 	if err != nil {
 		return nil, fmt.Errorf("--faults: %w", err)

@@ -26,7 +26,7 @@ func (c *checker) check(key string, err error) {
 // check reports every fault, a line each.
 func (c Config) check() error {
 	var found checker
-	found.check("listen", checkListen(c.Listen))
+	found.check("listen", CheckListen(c.Listen))
 	found.check("site", wattline.CheckID(c.Site))
 	found.check("timezone", checkTimezone(c.Timezone))
 	if c.Data == "" {
@@ -55,13 +55,13 @@ func (c Config) checkBroker(found *checker) {
 		if address == "" {
 			continue
 		}
-		found.check(key, checkListen(address))
+		found.check(key, CheckListen(address))
 		if !c.Broker.IsEmbedded() {
 			found.fail(key, "goes with broker: embedded only")
 		}
 	}
 	for i, peer := range c.BrokerCluster.Peers {
-		found.check(fmt.Sprintf("broker_cluster.peers[%d]", i), checkListen(peer))
+		found.check(fmt.Sprintf("broker_cluster.peers[%d]", i), CheckListen(peer))
 	}
 	if len(c.BrokerCluster.Peers) > 0 && c.BrokerCluster.Listen == "" {
 		found.fail("broker_cluster.listen", "is missing")
@@ -130,7 +130,8 @@ func checkTimezone(name string) error {
 	return nil
 }
 
-func checkListen(address string) error {
+// CheckListen says what is wrong with an address to listen at.
+func CheckListen(address string) error {
 	_, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return errors.New("must be host:port, such as 127.0.0.1:8080")
