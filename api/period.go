@@ -30,10 +30,17 @@ func parseInstant(value string, zone *time.Location) (at wattline.Time, reason s
 	switch {
 	case err == nil:
 		return at, ""
+	case isTime(value): // and lies where none can
+		return at, err.Error()
 	case strings.Contains(value, " "):
 		return at, err.Error() + " or a date; a + in the query must be written %2B"
 	}
 	return at, err.Error() + ", or a date"
+}
+
+func isTime(value string) bool {
+	_, err := time.Parse(time.RFC3339Nano, value)
+	return err == nil
 }
 
 // period is [from, to). Without to it ends now; without from it begins at the
