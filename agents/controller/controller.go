@@ -156,8 +156,11 @@ func (c *Controller) respond(ctx context.Context, request bus.Request) (any, err
 // report counts and logs a result.
 func (c *Controller) report(result wattline.Result) {
 	c.results.WithLabelValues(string(result.Outcome)).Inc()
-	c.log.Info("command", "device", result.Device, "action", result.Action, "outcome", result.Outcome,
-		"code", result.Code, "message", result.Message, "actor", result.Actor, "id", result.ID)
+	log := c.log.With("device", result.Device, "action", result.Action, "outcome", result.Outcome, "actor", result.Actor, "id", result.ID)
+	if result.Code != "" {
+		log = log.With("code", result.Code, "reason", result.Message)
+	}
+	log.Info("command")
 }
 
 // publish says what became of a command, and the state of the device after it.
