@@ -139,14 +139,42 @@ func (b *Broker) untilFailed(ctx context.Context, o Options) (context.Context, c
 func (b *Broker) URL() string { return "mqtt://" + b.address }
 
 // Wait returns nil when the context ends, or the reason why the broker has
-// stopped serving on its own before that.
+// stopped serving on its own before that. A broker that stands alone and whose
+// disk once refused to write has: its server does not write again even if the disk
+// does, and keeps its clients waiting meanwhile. It has to be started anew.
 func (b *Broker) Wait(ctx context.Context) error {
-	select {
-	case <-ctx.Done():
-		return nil
-	case <-b.failed:
-		return fmt.Errorf("broker: %w", b.failure)
+	look := time.NewTicker(storageLook)
+	defer look.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-b.failed:
+			return fmt.Errorf("broker: %w", b.failure)
+		case <-look.C:
+			if err := b.storageError(); err != nil {
+				b.fail(err)
+			}
+		}
 	}
+}
+
+// storageLook lies between two looks at whether the broker can still write.
+const storageLook = 2 * time.Second
+
+// storageError is why the broker cannot write any more. The members of a cluster
+// have their own ways out of that.
+func (b *Broker) storageError() error {
+	if b.replicas > 1 || b.server.JetStreamIsClustered() {
+		return nil
+	}
+	health := b.server.Healthz(&server.HealthzOptions{Details: true})
+	for _, found := range health.Errors {
+		if found.Type == server.HealthzErrorStream {
+			return fmt.Errorf("it cannot store any more (is the disk full?): %s", found.Error)
+		}
+	}
+	return nil
 }
 
 // Healthy returns nil while the broker serves and stores, otherwise why it does not.
@@ -158,6 +186,9 @@ func (b *Broker) Healthy() error {
 		return errors.New("broker: closed")
 	case !b.server.JetStreamEnabled():
 		return errors.New("broker: it cannot store any more (is the disk full?)")
+	}
+	if err := b.storageError(); err != nil {
+		return fmt.Errorf("broker: %w", err)
 	}
 	return nil
 }

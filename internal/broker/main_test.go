@@ -1,12 +1,13 @@
 package broker_test
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
+	"syscall"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -24,8 +25,12 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// runChild runs a broker until its standard input ends, and says by a line on its
-// standard output that it is ready: the address of its listener for NATS clients.
+// diskFull is the line on its standard input that lets no file of a child grow.
+const diskFull = "disk full"
+
+// runChild runs a broker until its standard input ends or it fails, and says by a
+// line on its standard output that it is ready: the address of its listener for
+// NATS clients.
 func runChild(text string) int {
 	var options broker.Options
 	if err := json.Unmarshal([]byte(text), &options); err != nil {
@@ -39,7 +44,21 @@ func runChild(text string) int {
 		return 1
 	}
 	fmt.Println(b.NATSAddr())
-	_, _ = io.Copy(io.Discard, os.Stdin)
+	go func() {
+		if err := b.Wait(context.Background()); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	}()
+	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
+		if lines.Text() != diskFull {
+			continue
+		}
+		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: 4096, Max: 4096}); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+	}
 	if err := b.Close(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
