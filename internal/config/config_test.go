@@ -67,7 +67,7 @@ func TestFaultsAreNamed(t *testing.T) {
 		"a wrong type":                                 {"devices: 3\n", "line 1"},
 		"a list where a text is meant":                 {"site: [a]\n", "line 1"},
 		"a second document":                            {"site: a\n---\nsite: b\n", "second document"},
-		"a poll without a unit":                        {"poll: 5\n", "line 1: cannot unmarshal uint64"},
+		"a poll without a unit":                        {"poll: 5\n", `line 1: "5" must be a duration such as 5s`},
 		"a poll that is no duration":                   {"poll: often\n", `invalid duration "often"`},
 		"a poll too short":                             {"poll: 10ms\n", "poll must lie between"},
 		"an unknown time zone":                         {"timezone: Europe/Madird\n", "timezone must be an IANA name"},

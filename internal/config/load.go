@@ -7,7 +7,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
+	"time"
 
 	"github.com/goccy/go-yaml"
 )
@@ -87,7 +89,27 @@ func explain(err error) error {
 			message += fmt.Sprintf("; did you mean %q?", near)
 		}
 	}
+	if mistyped, ok := errors.AsType[*yaml.TypeError](err); ok {
+		message = fmt.Sprintf("%.80q must be %s", at.Value, wanted(mistyped.DstType))
+	}
 	return fmt.Errorf("line %d: %s", at.Position.Line, message)
+}
+
+// wanted is a type in the words of the file.
+func wanted(t reflect.Type) string {
+	switch {
+	case t == reflect.TypeFor[time.Duration]():
+		return "a duration such as 5s"
+	case t.Kind() == reflect.String:
+		return "a text"
+	case t.Kind() == reflect.Bool:
+		return "true or false"
+	case t.Kind() == reflect.Slice:
+		return "a list"
+	case t.Kind() == reflect.Int64:
+		return "a whole number"
+	}
+	return "a group of keys"
 }
 
 // path makes a path of the file relative to the file's own folder.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // errLocked says that another process holds the lock.
@@ -25,7 +26,7 @@ func Take(folder, owner string) (io.Closer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the %s's lock: %w", owner, err)
 	}
-	if err := lockFile(file); err != nil {
+	if err := lockPatiently(file); err != nil {
 		holder := holderOf(file)
 		_ = file.Close()
 		if errors.Is(err, errLocked) {
@@ -39,6 +40,21 @@ func Take(folder, owner string) (io.Closer, error) {
 		return nil, fmt.Errorf("write the %s's lock: %w", owner, err)
 	}
 	return file, nil
+}
+
+// A process that was killed a moment ago may hold its lock a moment longer.
+const (
+	patience = time.Second
+	tryEvery = 50 * time.Millisecond
+)
+
+func lockPatiently(file *os.File) error {
+	for began := time.Now(); ; time.Sleep(tryEvery) {
+		err := lockFile(file)
+		if !errors.Is(err, errLocked) || time.Since(began) > patience {
+			return err
+		}
+	}
 }
 
 // writeHolder leaves the process id for whoever meets the lock.
