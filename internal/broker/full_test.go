@@ -31,7 +31,10 @@ func TestABrokerWhoseDiskRefusesToWriteEndsWithTheReason(t *testing.T) {
 		}
 	}()
 	select {
-	case <-ended:
+	case err := <-ended:
+		if err == nil {
+			t.Error("the broker ended without a fault")
+		}
 	case <-time.After(patience):
 		t.Fatal("the broker goes on")
 	}
