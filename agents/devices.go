@@ -73,6 +73,21 @@ func Follow(f Following, change func(context.Context, Change)) (cancel func(), e
 	}, handle)
 }
 
+// ReadState is the state in a message that is not a deletion, checked.
+func ReadState(message bus.Message) (wattline.State, error) {
+	var state wattline.State
+	if err := strictjson.DecodeLoose(message.Payload, &state); err != nil {
+		return state, err
+	}
+	if err := state.Validate(); err != nil {
+		return state, err
+	}
+	if state.Device != message.Topic.Device {
+		return state, wattline.Invalid(wattline.FieldError{Field: "device", Reason: "is not the one in the topic"})
+	}
+	return state, nil
+}
+
 // readDevice is nil for a device that was deleted.
 func readDevice(message bus.Message) (*wattline.Device, error) {
 	if len(message.Payload) == 0 {

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/agents"
 	"github.com/wattline/wattline/internal/bus"
 	"github.com/wattline/wattline/internal/strictjson"
 )
@@ -43,14 +44,14 @@ func (c *Collector) answer() (stop func(), err error) {
 
 // heard notes what a controller found out about a device, for the next state.
 func (c *Collector) heard(_ context.Context, message bus.Message) {
-	var state wattline.State
 	if message.Retained || len(message.Payload) == 0 {
 		return
 	}
-	if strictjson.DecodeLoose(message.Payload, &state) != nil || state.Validate() != nil {
-		return
+	state, err := agents.ReadState(message)
+	if err != nil {
+		return // a controller counts it
 	}
-	if p, ok := c.poller(message.Topic.Device); ok {
+	if p, ok := c.poller(state.Device); ok {
 		p.told.Store(&state)
 	}
 }

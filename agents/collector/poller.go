@@ -2,7 +2,6 @@ package collector
 
 import (
 	"context"
-	"errors"
 	"math/rand/v2"
 	"sync/atomic"
 	"time"
@@ -121,7 +120,7 @@ func (p *poller) refresh(ctx context.Context) (wattline.FreshState, error) {
 	}()
 	reading, err := p.poll(ctx)
 	if err != nil {
-		return wattline.FreshState{}, deviceError(err)
+		return wattline.FreshState{}, kasa.Shown(err)
 	}
 	return wattline.FreshState{State: p.state, Reading: reading}, nil
 }
@@ -268,12 +267,4 @@ func (c *Collector) retain(ctx context.Context, topic wattline.Topic, payload an
 func (c *Collector) unpublish(ctx context.Context, device wattline.Device) {
 	c.retain(ctx, wattline.Topic{Kind: wattline.TopicData, Site: device.Site, Device: device.ID}, nil)
 	c.retain(ctx, wattline.Topic{Kind: wattline.TopicState, Site: device.Site, Device: device.ID}, nil)
-}
-
-// deviceError is what is told to somebody who asked for a fresh answer.
-func deviceError(err error) error {
-	if known, ok := errors.AsType[*kasa.Error](err); ok {
-		return wattline.Errorf(known.Class.Code(), "%s", known.Message)
-	}
-	return err
 }

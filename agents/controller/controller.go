@@ -113,11 +113,11 @@ func (c *Controller) apply(_ context.Context, change agents.Change) {
 // remember keeps the newest state of our devices, to which a command's effect
 // is added.
 func (c *Controller) remember(_ context.Context, message bus.Message) {
-	var state wattline.State
 	if len(message.Payload) == 0 {
 		return
 	}
-	if strictjson.DecodeLoose(message.Payload, &state) != nil || state.Validate() != nil || state.Device != message.Topic.Device {
+	state, err := agents.ReadState(message)
+	if err != nil {
 		c.badStates.Inc()
 		return
 	}

@@ -30,7 +30,7 @@ func (c *Controller) carryOut(ctx context.Context, command wattline.Command) (wa
 	}
 	sendErr := c.send(ctx, target, command.Action)
 	if sendErr != nil && !mayHaveActed(sendErr) {
-		return wattline.Result{}, plugError(sendErr)
+		return wattline.Result{}, kasa.Shown(sendErr)
 	}
 	m, err := c.settle(ctx, target, command.Action)
 	if err := verdict(sendErr, err, shows(m, command.Action)); err != nil {
@@ -116,7 +116,7 @@ func verdict(sendErr, readErr error, shown bool) error {
 	case readErr == nil && shown:
 		return nil
 	case readErr == nil && sendErr != nil:
-		return plugError(sendErr)
+		return kasa.Shown(sendErr)
 	case readErr == nil:
 		return wattline.Errorf(wattline.CodeDeviceError, "the plug accepted the command but does not show it")
 	}
@@ -125,13 +125,6 @@ func verdict(sendErr, readErr error, shown bool) error {
 
 // mayHaveActed tells whether a command had gone out before it failed.
 func mayHaveActed(err error) bool {
-	var known *kasa.Error
-	return errors.As(err, &known) && known.Sent && known.Class != kasa.ClassDevice
-}
-
-func plugError(err error) error {
-	if known, ok := errors.AsType[*kasa.Error](err); ok {
-		return wattline.Errorf(known.Class.Code(), "%s", known.Message)
-	}
-	return err
+	known, ok := errors.AsType[*kasa.Error](err)
+	return ok && known.Sent && known.Class != kasa.ClassDevice
 }

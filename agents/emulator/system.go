@@ -175,11 +175,9 @@ func (e *exchange) sysinfoHW1(model, name, feature, firmware string) {
 	w.millionths("longitude", e.longitude*100)
 }
 
-func (e *exchange) sysinfoHW4() {
-	w, o := &e.w, &e.outlets[0]
-	w.text("sw_ver", "1.0.4 Build 191111 Rel.143500")
-	w.text("hw_ver", "4.0")
-	w.text("model", "HS110(EU)")
+// sysinfoIntegers is what the generations that measure in integers have in common.
+func (e *exchange) sysinfoIntegers() {
+	w := &e.w
 	w.text("deviceId", e.self.deviceID)
 	w.text("oemId", e.self.oemID)
 	w.text("hwId", e.self.hwID)
@@ -193,6 +191,14 @@ func (e *exchange) sysinfoHW4() {
 	w.text("mac", e.self.mac)
 	w.int("updating", 0)
 	w.int("led_off", int64(e.ledOff))
+}
+
+func (e *exchange) sysinfoHW4() {
+	w, o := &e.w, &e.outlets[0]
+	w.text("sw_ver", "1.0.4 Build 191111 Rel.143500")
+	w.text("hw_ver", "4.0")
+	w.text("model", "HS110(EU)")
+	e.sysinfoIntegers()
 	w.int("relay_state", bit(o.relay))
 	w.int("on_time", o.onSeconds(e.at))
 	w.text("active_mode", o.mode("none"))
@@ -206,19 +212,7 @@ func (e *exchange) sysinfoStrip() {
 	w.text("sw_ver", "1.0.12 Build 220121 Rel.175814")
 	w.text("hw_ver", "2.0")
 	w.text("model", "HS300(US)")
-	w.text("deviceId", e.self.deviceID)
-	w.text("oemId", e.self.oemID)
-	w.text("hwId", e.self.hwID)
-	w.int("rssi", e.rssi())
-	w.int("longitude_i", e.longitude)
-	w.int("latitude_i", e.latitude)
-	w.text("alias", e.alias)
-	w.text("status", "new")
-	w.text("mic_type", "IOT.SMARTPLUGSWITCH")
-	w.text("feature", "TIM:ENE")
-	w.text("mac", e.self.mac)
-	w.int("updating", 0)
-	w.int("led_off", int64(e.ledOff))
+	e.sysinfoIntegers()
 	w.key("children")
 	w.open('[')
 	for i := range e.outlets {

@@ -73,6 +73,15 @@ func ClassOf(err error) Class {
 	return ""
 }
 
+// Shown is an error of this package as whoever asked for the device is told it, a
+// *wattline.Error; any other error is returned as it is.
+func Shown(err error) error {
+	if known, ok := errors.AsType[*Error](err); ok {
+		return wattline.Errorf(known.Class.Code(), "%s", known.Message)
+	}
+	return err
+}
+
 // ErrClosed is wrapped by the errors of a closed Client.
 var ErrClosed = errors.New("the client is closed")
 
