@@ -94,10 +94,14 @@ const (
 	QualityMeterReset
 	// QualityAfterGap: the energy since the reading before was used unobserved.
 	QualityAfterGap
+	// QualityEstimated: nobody read the plug then. The energy is that of the plug's
+	// own day statistics; the power is the mean since the reading before, and the
+	// other values are those of the reading before.
+	QualityEstimated
 )
 
 // qualityNames are the names of the bits, from the lowest.
-func qualityNames() []string { return []string{"implausible", "meter_reset", "after_gap"} }
+func qualityNames() []string { return []string{"implausible", "meter_reset", "after_gap", "estimated"} }
 
 // Has tells whether all of the given doubts are in the set.
 func (q Quality) Has(doubts Quality) bool { return q&doubts == doubts }

@@ -31,12 +31,51 @@ type Summary struct {
 	// MinW and MaxW bound the power; meaningless where Count is 0.
 	MinW Milli `json:"min_w"`
 	MaxW Milli `json:"max_w"`
+	// Values is what else the readings measured; zero where it was not asked for.
+	Values Values `json:"values,omitzero"`
+}
+
+// Values is what the readings of a Summary measured besides energy; meaningless
+// where its Count is 0.
+type Values struct {
+	// OnS is the observed time with the relay on: the covers_s of the readings
+	// that found it so, added up.
+	OnS     Milli `json:"on_s"`
+	Power   Stats `json:"power"`
+	Voltage Stats `json:"voltage"`
+	Current Stats `json:"current"`
+}
+
+// Stats is one quantity over the readings of a Summary, in its own unit.
+type Stats struct {
+	Sum   Milli `json:"sum"`
+	Min   Milli `json:"min"`
+	Max   Milli `json:"max"`
+	First Milli `json:"first"`
+	Last  Milli `json:"last"`
+}
+
+func statsOf(value Milli) Stats { return Stats{value, value, value, value, value} }
+
+func (s Stats) merge(later Stats) Stats {
+	return Stats{Sum: s.Sum + later.Sum, Min: min(s.Min, later.Min), Max: max(s.Max, later.Max), First: s.First, Last: later.Last}
+}
+
+func (v Values) merge(later Values) Values {
+	return Values{
+		OnS: v.OnS + later.OnS, Power: v.Power.merge(later.Power),
+		Voltage: v.Voltage.merge(later.Voltage), Current: v.Current.merge(later.Current),
+	}
 }
 
 // Summarize is the summary of a single reading.
 func Summarize(r Reading) Summary {
 	end := Point{Time: r.Time, EnergyWh: r.EnergyWh, CoversS: r.CoversS}
 	s := Summary{Count: 1, CoveredS: r.CoversS, First: end, Last: end, MinW: r.PowerW, MaxW: r.PowerW}
+	s.Values = Values{Power: statsOf(r.PowerW), Voltage: statsOf(r.VoltageV), Current: statsOf(r.CurrentA)}
+	if r.Relay == RelayOn {
+		s.Values.OnS = r.CoversS
+	}
 	if r.CoversS == 0 {
 		s.Gaps = 1
 	}
@@ -61,6 +100,7 @@ func (s Summary) Merge(later Summary) Summary {
 		Last:     later.Last,
 		MinW:     min(s.MinW, later.MinW),
 		MaxW:     max(s.MaxW, later.MaxW),
+		Values:   s.Values.merge(later.Values),
 	}
 	if later.First.CoversS == 0 {
 		merged.GapWh += later.First.EnergyWh - s.Last.EnergyWh

@@ -102,6 +102,16 @@ func (q SummaryQuery) Validate() error {
 	return invalid(found)
 }
 
+// Validate reports every fault of a question as a CodeInvalid error.
+func (q RebuildQuery) Validate() error {
+	found := append(checkDevices(q.Devices), checkRange(q.From, q.To)...)
+	const day = 24 * time.Hour
+	if len(found) == 0 && int64(len(q.Devices))*int64(q.To.Sub(q.From)/day+2) > MaxSpans {
+		found = append(found, wattline.FieldError{Field: "to", Reason: fmt.Sprintf("makes more than %d days over all devices", MaxSpans)})
+	}
+	return invalid(found)
+}
+
 // SpanStart is where the span that holds an instant of the range begins.
 func (q SummaryQuery) SpanStart(at time.Time) time.Time {
 	ms, every := at.UnixMilli(), q.Every.Milliseconds()

@@ -39,6 +39,18 @@ type Store interface {
 	// query's order, empty where nothing is known.
 	Summaries(ctx context.Context, query SummaryQuery) ([]Series, error)
 
+	// Devices names those of which anything is kept, sorted.
+	Devices(ctx context.Context) ([]string, error)
+
+	// Upkeep keeps the quarter-hours of closed time up to date, so that summaries
+	// are fast and outlive the readings, until the context ends. One process of an
+	// installation runs it: the one that writes. Summaries are as true without it.
+	Upkeep(ctx context.Context) error
+
+	// Rebuild makes the quarter-hours of a stretch anew from the readings, where
+	// those are still kept, and leaves alone what was right.
+	Rebuild(ctx context.Context, query RebuildQuery) (Rebuilt, error)
+
 	// Ping tells whether the store would take a write and answer a question:
 	// nil, an *UnavailableError, or an error with ErrMisconfigured in its chain.
 	Ping(ctx context.Context) error
@@ -74,6 +86,22 @@ type SummaryQuery struct {
 	From    time.Time
 	To      time.Time
 	Every   time.Duration
+	// Values asks for the summaries' Values too; without, they are zero.
+	Values bool
+}
+
+// RebuildQuery names the quarter-hours of Devices (sorted, each once) on the UTC
+// days that [From, To) touches. Devices times days are at most MaxSpans.
+type RebuildQuery struct {
+	Devices  []string
+	From, To time.Time
+}
+
+// Rebuilt counts device-days.
+type Rebuilt struct {
+	// Days is how many had readings, Changed how many of these were not right.
+	Days    int `json:"days"`
+	Changed int `json:"changed"`
 }
 
 // Series is what is known of one device for a SummaryQuery.

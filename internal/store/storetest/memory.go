@@ -3,6 +3,7 @@ package storetest
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -134,7 +135,11 @@ func (m *Memory) series(device string, query store.SummaryQuery) store.Series {
 			series.Spans = append(series.Spans, store.Span{Start: start})
 		}
 		last := &series.Spans[len(series.Spans)-1]
-		last.Summary = last.Summary.Merge(wattline.Summarize(reading))
+		one := wattline.Summarize(reading)
+		if !query.Values {
+			one.Values = wattline.Values{}
+		}
+		last.Summary = last.Summary.Merge(one)
 	}
 	if later := m.within(device, query.To, query.To.Add(store.AfterWithin)); len(later) > 0 {
 		if after := wattline.Summarize(later[0]).First; store.CoversEdge(after, query.To) {
@@ -142,6 +147,44 @@ func (m *Memory) series(device string, query store.SummaryQuery) store.Series {
 		}
 	}
 	return series
+}
+
+// Devices names those with readings.
+func (m *Memory) Devices(ctx context.Context) ([]string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Sorted(maps.Keys(m.devices)), m.begin(ctx)
+}
+
+// Upkeep has nothing to do.
+func (m *Memory) Upkeep(ctx context.Context) error {
+	<-ctx.Done()
+	return nil
+}
+
+// Rebuild has nothing to do: summaries are always made of the readings.
+func (m *Memory) Rebuild(ctx context.Context, query store.RebuildQuery) (store.Rebuilt, error) {
+	if err := query.Validate(); err != nil {
+		return store.Rebuilt{}, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	const day = 24 * 60 * 60
+	days := map[identity]bool{}
+	for _, device := range query.Devices {
+		for _, r := range m.devices[device] {
+			if at := r.Time.Unix() / day; at >= query.From.Unix()/day && at <= query.To.Add(-1).Unix()/day {
+				days[identity{device, at}] = true
+			}
+		}
+	}
+	return store.Rebuilt{Days: len(days)}, m.begin(ctx)
+}
+
+// identity is a device's UTC day.
+type identity struct {
+	device string
+	day    int64
 }
 
 // Ping is nil unless Fail says otherwise.
