@@ -86,6 +86,9 @@ func (t *presenceTable) hear(p wattline.Presence, retained bool, now time.Time) 
 	defer t.mu.Unlock()
 	entry := t.entries[p.Instance]
 	if p.Status == wattline.PresenceOffline {
+		if entry != nil && !p.Since.IsZero() && p.Since.Before(entry.presence.Since.Time) {
+			return outcome{} // the last will of an earlier life, which the broker was slow to publish
+		}
 		delete(t.entries, p.Instance)
 		return outcome{changed: entry != nil && !entry.dead}
 	}

@@ -191,3 +191,19 @@ func TestThoseThatServeTakeTurns(t *testing.T) {
 		t.Error("a role that nobody has is served")
 	}
 }
+
+func TestTheLastWillOfAnEarlierLifeDoesNotEndTheNextOne(t *testing.T) {
+	tt := newTableTest(t)
+	earlier := wattline.Presence{Instance: "a", Status: wattline.PresenceOnline, Since: wattline.At(tt.now)}
+	later := earlier
+	later.Since = wattline.At(tt.now.Add(5 * time.Second))
+	tt.hear(earlier, false, tt.now)
+	tt.hear(later, false, tt.now)
+	earlier.Status, later.Status = wattline.PresenceOffline, wattline.PresenceOffline
+	if got := tt.hear(earlier, false, tt.now); got.changed {
+		t.Errorf("a late last will changed %+v", got)
+	}
+	tt.wantLive("a", true)
+	tt.hear(later, false, tt.now)
+	tt.wantLive("a", false)
+}
