@@ -24,7 +24,7 @@ var (
 	results = table{at: map[string]bool{}}
 	binary  string // the wattline under test
 	tableTo = flag.String("table", "", "write the table to this file")
-	helper  = flag.String("helper", "", "run as a helper process of a benchmark: gin")
+	helper  = flag.String("helper", "", "run as a helper process of a benchmark: gin, append, lines")
 )
 
 // row adds a line: what was measured, the figure, its floor, their ratio, and
@@ -47,14 +47,31 @@ func (t *table) String() string {
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	if *helper == "gin" {
-		serveGin()
+	if *helper != "" {
+		help(*helper)
 		return
 	}
 	if flag.Lookup("test.bench").Value.String() == "" {
 		os.Exit(m.Run()) // nothing will be measured
 	}
 	os.Exit(measure(m))
+}
+
+// help runs one of the helper processes.
+func help(kind string) {
+	var err error
+	switch kind {
+	case "gin":
+		serveGin()
+	case "append":
+		err = appendBare()
+	case "lines":
+		err = postBare()
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 }
 
 func measure(m *testing.M) int {
