@@ -20,6 +20,7 @@ ARGS     ?=
 PKG      ?= ./...
 T        ?=
 FUZZTIME ?= 10s
+DURATION ?= 1h
 LINT     := 1
 PYTHON   ?= python3
 
@@ -67,6 +68,10 @@ fuzz: ## Run each fuzz target for FUZZTIME=10s; PKG=./agents/kasa for one packag
 .PHONY: bench
 bench: ## Measure against the floor, print the table and keep it in docs
 	go test -run '^$$$$' -bench . -benchtime 1x -timeout 20m $(T) ./bench -args -table $(CURDIR)/docs/benchmarks-table.md
+
+.PHONY: soak
+soak: deps ## Keep the store away for DURATION=1h of 50 plugs at 1 s, and print what was seen
+	go test -count=1 -timeout 0 -run '^TestSoak$$' -v $(T) ./e2e -args -away $(DURATION)
 
 .PHONY: deps
 deps: ## Provide what the tests need: mosquitto, Node.js packages, influxd
