@@ -1,10 +1,12 @@
 package strictjson
 
 import (
-	"fmt"
 	"reflect"
+	"strconv"
 	"strings"
+	"sync"
 
+	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/wattline/wattline"
@@ -14,63 +16,78 @@ import (
 // the type it was decoded into, and notes what is missing or null.
 type presence struct {
 	decoder *jsontext.Decoder
-	missing *[]wattline.FieldError
+	shapes  *shapes
+	missing []wattline.FieldError
 }
 
-func (p presence) note(field, reason string) {
+// place is where in the document a value stands; its name is made only when
+// there is something to say of it.
+type place struct {
+	in    *place
+	token string
+	index int
+}
+
+func (p *place) String() string {
+	switch {
+	case p == nil:
+		return ""
+	case p.token == "":
+		return p.in.String() + "[" + strconv.Itoa(p.index) + "]"
+	}
+	return join(p.in.String(), p.token)
+}
+
+func (p *presence) note(at *place, reason string) {
+	field := at.String()
 	if field == "" {
 		field = "body"
 	}
-	*p.missing = append(*p.missing, wattline.FieldError{Field: field, Reason: reason})
+	p.missing = append(p.missing, wattline.FieldError{Field: field, Reason: reason})
 }
 
-func (p presence) value(t reflect.Type, field string) error {
+func (p *presence) value(s *shape, at *place) error {
 	if p.decoder.PeekKind() == 'n' {
-		if t.Kind() != reflect.Pointer && t.Kind() != reflect.Interface {
-			p.note(field, "must not be null")
+		if !s.nullable {
+			p.note(at, "must not be null")
 		}
 		return p.decoder.SkipValue()
 	}
-	if t.Kind() == reflect.Pointer {
-		t = t.Elem()
-	}
-	switch {
-	case implementsOwnSyntax(t):
-		return p.decoder.SkipValue()
-	case t.Kind() == reflect.Struct:
-		return p.object(t, field)
-	case t.Kind() == reflect.Map:
-		return p.members(field, func(string) (reflect.Type, bool) { return t.Elem(), true })
-	case t.Kind() == reflect.Slice:
-		return p.array(t.Elem(), field)
+	switch s.form {
+	case object:
+		return p.object(s, at)
+	case members:
+		return p.members(at, func(string) *shape { return p.shapes.of(s.element) })
+	case array:
+		return p.array(s, at)
 	}
 	return p.decoder.SkipValue()
 }
 
-func (p presence) object(t reflect.Type, field string) error {
-	fields := fieldsOf(t)
-	err := p.members(field, func(name string) (reflect.Type, bool) {
-		for i := range fields {
-			if fields[i].name == name {
-				fields[i].present = true
-				return fields[i].kind, true
+func (p *presence) object(s *shape, at *place) error {
+	var seen uint64
+	err := p.members(at, func(name string) *shape {
+		for i := range s.fields {
+			if s.fields[i].name == name {
+				seen |= 1 << i
+				return p.shapes.of(s.fields[i].kind)
 			}
 		}
-		return nil, false
+		return nil
 	})
 	if err != nil {
 		return err
 	}
-	for _, f := range fields {
-		if f.required && !f.present {
-			p.note(join(field, f.name), "is missing")
+	for i, f := range s.fields {
+		if f.required && seen&(1<<i) == 0 {
+			p.note(&place{in: at, token: f.name}, "is missing")
 		}
 	}
 	return nil
 }
 
 // members visits an object's values; an unknown name's value is passed over.
-func (p presence) members(field string, typeOf func(name string) (reflect.Type, bool)) error {
+func (p *presence) members(at *place, shapeOf func(name string) *shape) error {
 	if _, err := p.decoder.ReadToken(); err != nil {
 		return err
 	}
@@ -80,10 +97,10 @@ func (p presence) members(field string, typeOf func(name string) (reflect.Type, 
 			return err
 		}
 		name := token.String()
-		if t, known := typeOf(name); known {
-			err = p.value(t, join(field, name))
-		} else {
+		if s := shapeOf(name); s == nil || s.form == scalar && p.decoder.PeekKind() != 'n' {
 			err = p.decoder.SkipValue()
+		} else {
+			err = p.value(s, &place{in: at, token: name})
 		}
 		if err != nil {
 			return err
@@ -93,12 +110,13 @@ func (p presence) members(field string, typeOf func(name string) (reflect.Type, 
 	return err
 }
 
-func (p presence) array(t reflect.Type, field string) error {
+func (p *presence) array(s *shape, at *place) error {
 	if _, err := p.decoder.ReadToken(); err != nil {
 		return err
 	}
+	element := p.shapes.of(s.element)
 	for i := 0; p.decoder.PeekKind() != ']'; i++ {
-		if err := p.value(t, fmt.Sprintf("%s[%d]", field, i)); err != nil {
+		if err := p.value(element, &place{in: at, index: i}); err != nil {
 			return err
 		}
 	}
@@ -106,11 +124,78 @@ func (p presence) array(t reflect.Type, field string) error {
 	return err
 }
 
+// form is how a value is gone through.
+type form int
+
+const (
+	scalar form = iota
+	object
+	members
+	array
+)
+
+// shape is what there is to know of a type.
+type shape struct {
+	form     form
+	nullable bool
+	element  reflect.Type // of members and array
+	fields   []structField
+}
+
 type structField struct {
 	name     string
 	kind     reflect.Type
 	required bool
-	present  bool
+}
+
+// maxFields is how many a struct of ours may have.
+const maxFields = 64
+
+// shapes remembers the shapes of types, which never change. Safe for concurrent
+// use.
+type shapes struct {
+	mu     sync.RWMutex
+	byType map[reflect.Type]*shape
+}
+
+func (s *shapes) of(t reflect.Type) *shape {
+	s.mu.RLock()
+	found := s.byType[t]
+	s.mu.RUnlock()
+	if found != nil {
+		return found
+	}
+	found = shapeOf(t)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.byType == nil {
+		s.byType = map[reflect.Type]*shape{}
+	}
+	s.byType[t] = found
+	return found
+}
+
+func shapeOf(t reflect.Type) *shape {
+	s := &shape{nullable: t.Kind() == reflect.Pointer || t.Kind() == reflect.Interface}
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	switch {
+	case implementsOwnSyntax(t):
+	case t.Kind() == reflect.Struct:
+		s.form, s.fields = object, fieldsOf(t)
+	case t.Kind() == reflect.Map:
+		s.form, s.element = members, t.Elem()
+	case t.Kind() == reflect.Slice:
+		s.form, s.element = array, t.Elem()
+	}
+	return s
+}
+
+// implementsOwnSyntax tells whether a type's own decoder reads it, whose errors
+// are meant for people.
+func implementsOwnSyntax(t reflect.Type) bool {
+	return t != nil && reflect.PointerTo(t).Implements(reflect.TypeFor[json.Unmarshaler]())
 }
 
 func fieldsOf(t reflect.Type) []structField {
@@ -125,6 +210,9 @@ func fieldsOf(t reflect.Type) []structField {
 		}
 		optional := strings.Contains(options, "omitempty") || strings.Contains(options, "omitzero")
 		fields = append(fields, structField{name: name, kind: f.Type, required: !optional})
+	}
+	if len(fields) > maxFields {
+		panic("strictjson: " + t.String() + " has more than 64 fields")
 	}
 	return fields
 }

@@ -31,17 +31,19 @@ func DecodeLoose(data []byte, into any) error {
 	return decode(data, into, json.RejectUnknownMembers(false))
 }
 
+// known saves looking at a type's tags for each message; see shapes.
+var known shapes //nolint:gochecknoglobals // a memo of what cannot change
+
 func decode(data []byte, into any, unknown json.Options) error {
 	if err := json.Unmarshal(data, into, unknown); err != nil {
 		return wattline.Invalid(faultOf(err))
 	}
-	var missing []wattline.FieldError
-	checker := presence{decoder: jsontext.NewDecoder(bytes.NewReader(data)), missing: &missing}
-	if err := checker.value(reflect.TypeOf(into).Elem(), ""); err != nil {
+	checker := presence{decoder: jsontext.NewDecoder(bytes.NewReader(data)), shapes: &known}
+	if err := checker.value(known.of(reflect.TypeOf(into).Elem()), nil); err != nil {
 		return wattline.Invalid(faultOf(err))
 	}
-	if len(missing) > 0 {
-		return wattline.Invalid(missing...)
+	if len(checker.missing) > 0 {
+		return wattline.Invalid(checker.missing...)
 	}
 	return nil
 }
@@ -73,12 +75,6 @@ func semanticReason(err *json.SemanticError) string {
 		return "has the wrong type"
 	}
 	return "must be " + kindName(err.GoType) + ", not " + givenName(err.JSONKind)
-}
-
-// implementsOwnSyntax tells whether a type's own decoder wrote the error, so
-// that its text is meant for people.
-func implementsOwnSyntax(t reflect.Type) bool {
-	return t != nil && reflect.PointerTo(t).Implements(reflect.TypeFor[json.Unmarshaler]())
 }
 
 func kindName(t reflect.Type) string {
