@@ -27,45 +27,12 @@ type health struct {
 	letters       rate.Sometimes
 }
 
-// Status is what an operator wants to know of a hook.
-type Status struct {
-	Hook string `json:"hook"`
-	// LastWrite is when the store last took something, since the start.
-	LastWrite wattline.Time `json:"last_write,omitzero"`
-	// Failing is why the store takes nothing: unavailable or misconfigured; with
-	// Since and Error. Empty while all is well.
-	Failing string        `json:"failing,omitempty"`
-	Since   wattline.Time `json:"since,omitzero"`
-	Error   string        `json:"error,omitempty"`
-	// DiskError is why the hook's own files cannot be written.
-	DiskError string `json:"disk_error,omitempty"`
-	// Pending counts the readings in memory.
-	Pending int            `json:"pending"`
-	Streams []StreamStatus `json:"streams"`
-}
-
-// StreamStatus is how far the hook has got in a collector's stream.
-type StreamStatus struct {
-	Stream   string `json:"stream"`
-	Instance string `json:"instance,omitempty"`
-	Online   bool   `json:"online"`
-	// Stored is the number up to which everything is in the store; Known is the
-	// greatest that exists, Behind how many of these are not in the store.
-	Stored uint64 `json:"stored"`
-	Known  uint64 `json:"known"`
-	Behind uint64 `json:"behind"`
-	// BehindS is the age of the newest reading up to Stored, 0 if nothing lacks.
-	BehindS wattline.Milli `json:"behind_s"`
-	// Gone says that the collector no longer has the stream.
-	Gone bool `json:"gone,omitempty"`
-}
-
 // Status tells how the hook does. It may be called at any time.
-func (h *Hook) Status() Status {
+func (h *Hook) Status() wattline.HookStatus {
 	now := time.Now()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	status := Status{
+	status := wattline.HookStatus{
 		Hook: h.options.Name, Failing: string(h.health.failing), Error: h.health.err, DiskError: h.health.diskErr,
 		Pending: h.pending.len(), Streams: h.book.status(now),
 	}
@@ -203,10 +170,10 @@ func (h *Hook) showMetrics(now time.Time) {
 }
 
 // status is the streams by name.
-func (b *book) status(now time.Time) []StreamStatus {
-	list := make([]StreamStatus, 0, len(b.streams))
+func (b *book) status(now time.Time) []wattline.HookStream {
+	list := make([]wattline.HookStream, 0, len(b.streams))
 	for _, s := range b.streams {
-		one := StreamStatus{
+		one := wattline.HookStream{
 			Stream: s.name, Instance: s.instance, Online: s.online, Stored: s.stored, Known: s.known, Gone: s.gone,
 		}
 		if !s.gone {
@@ -217,6 +184,6 @@ func (b *book) status(now time.Time) []StreamStatus {
 		}
 		list = append(list, one)
 	}
-	slices.SortFunc(list, func(a, b StreamStatus) int { return cmp.Compare(a.Stream, b.Stream) })
+	slices.SortFunc(list, func(a, b wattline.HookStream) int { return cmp.Compare(a.Stream, b.Stream) })
 	return list
 }

@@ -9,63 +9,22 @@ import (
 	"github.com/wattline/wattline/internal/telemetry"
 )
 
-// Status is what an operator wants to know of a journal.
-type Status struct {
-	Stream string `json:"stream"`
-	// First and Last are the numbers held; First is Last + 1 when empty.
-	First    uint64 `json:"first"`
-	Last     uint64 `json:"last"`
-	Readings uint64 `json:"readings"`
-	// Oldest is when the oldest reading held was taken.
-	Oldest   wattline.Time  `json:"oldest,omitzero"`
-	Bytes    int64          `json:"bytes"`
-	MaxBytes int64          `json:"max_bytes"`
-	MaxAgeS  wattline.Milli `json:"max_age_s"`
-	// Hooks are those that the journal waits for, by name.
-	Hooks []HookStatus `json:"hooks"`
-	// Dropped counts the readings lost to a bound or to damage since the start
-	// of the process; they lie between DroppedFrom and DroppedTo. Dropping says
-	// that more will be.
-	Dropped     uint64 `json:"dropped"`
-	DroppedFrom uint64 `json:"dropped_from,omitempty"`
-	DroppedTo   uint64 `json:"dropped_to,omitempty"`
-	Dropping    bool   `json:"dropping"`
-	// SetAside is the name that a damaged file was given since the start.
-	SetAside string `json:"set_aside,omitempty"`
-	// Error is why the last commit failed; empty while all is well.
-	Error string `json:"error,omitempty"`
-}
-
-// HookStatus is how far a hook has got.
-type HookStatus struct {
-	Hook string `json:"hook"`
-	// Stored is the number up to which it has stored everything.
-	Stored uint64 `json:"stored"`
-	// Behind is how many readings it lacks, BehindS the age of the oldest of
-	// them that is still held.
-	Behind  uint64         `json:"behind"`
-	BehindS wattline.Milli `json:"behind_s"`
-	// Configured says that the configuration names it, so that it cannot be
-	// forgotten.
-	Configured bool `json:"configured"`
-}
-
 // Status tells how the journal stands.
-func (j *Journal) Status() Status { return j.status(time.Now()) }
+func (j *Journal) Status() wattline.JournalStatus { return j.status(time.Now()) }
 
-func (j *Journal) status(now time.Time) Status {
+func (j *Journal) status(now time.Time) wattline.JournalStatus {
 	j.mu.RLock()
 	s := j.state
-	status := Status{
+	status := wattline.JournalStatus{
 		Stream: s.stream, First: s.first, Last: s.last, Readings: s.last + 1 - s.first,
 		Bytes: s.bytes, MaxBytes: j.options.MaxBytes, MaxAgeS: wattline.Milli(j.options.MaxAge.Milliseconds()),
 		Dropped: s.drops.readings, DroppedFrom: s.drops.from, DroppedTo: s.drops.to, Dropping: s.drops.episode,
 		SetAside: s.aside, Error: s.failing,
-		Hooks: []HookStatus{},
+		Hooks: []wattline.JournalHook{},
 	}
 	for _, name := range awaited(j.options.WaitFor, s.hooks) {
 		stored := s.hooks[name].seq
-		status.Hooks = append(status.Hooks, HookStatus{Hook: name, Stored: stored, Behind: s.last - stored})
+		status.Hooks = append(status.Hooks, wattline.JournalHook{Hook: name, Stored: stored, Behind: s.last - stored})
 	}
 	j.mu.RUnlock()
 

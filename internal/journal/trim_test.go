@@ -234,7 +234,7 @@ func TestStatus(t *testing.T) {
 		}
 		mustStore(t, j, "archive", 8)
 		status := j.Status()
-		want := []journal.HookStatus{{Hook: "archive", Stored: 8, Behind: 2}, {Hook: "influx", Behind: 10, Configured: true}}
+		want := []wattline.JournalHook{{Hook: "archive", Stored: 8, Behind: 2}, {Hook: "influx", Behind: 10, Configured: true}}
 		for i, hook := range status.Hooks {
 			seconds := []float64{20, 100}[i]
 			if got := hook.BehindS.Float(); got < seconds-1 || got > seconds+1 {
