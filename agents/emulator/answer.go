@@ -23,6 +23,7 @@ func (p *Plug) answer(dst, payload []byte, datagram bool) (reply []byte, struck 
 	}
 	p.advance()
 	p.stats.Requests++
+	p.answers.begin()
 	struck = p.strike(req.calls)
 	if struck.Kind == Hang {
 		return dst, struck, false

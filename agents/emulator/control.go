@@ -89,6 +89,7 @@ const maxControlBody = 4 << 10
 //	GET    /plugs                     every plug, as PlugView
 //	GET    /plugs/{id}                one
 //	GET    /plugs/{id}/energy?from&to[&outlet]   {"true_energy_uj":n} over [from,to), RFC 3339
+//	GET    /plugs/{id}/answers?after=n   the answers after the n-th, as AnswerView, up to 1000
 //	PUT    /plugs/{id}/fault          {"fault":"hang:p=0.3"}; the id * is all plugs
 //	DELETE /plugs/{id}/fault
 //	POST   /plugs/{id}/button[?outlet=n]   toggles the relay by hand
@@ -101,6 +102,7 @@ func (o *Office) ControlHandler() http.Handler {
 		return nil
 	}))
 	mux.HandleFunc("GET /plugs/{id}/energy", o.plug(serveEnergy))
+	mux.HandleFunc("GET /plugs/{id}/answers", o.plug(serveAnswers))
 	mux.HandleFunc("PUT /plugs/{id}/fault", o.putFault)
 	mux.HandleFunc("DELETE /plugs/{id}/fault", func(w http.ResponseWriter, r *http.Request) {
 		o.applyFault(w, PlugFault{ID: r.PathValue("id")})

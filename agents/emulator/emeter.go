@@ -1,9 +1,6 @@
 package emulator
 
-import (
-	"slices"
-	"time"
-)
+import "time"
 
 func (e *exchange) emeter(c call) int {
 	switch c.method {
@@ -54,7 +51,7 @@ func (e *exchange) realtime() int {
 	if e.fault.Kind == Spike {
 		r.PowerMW = 100_000_001 + e.rng.Int64N(900_000_000)
 	}
-	e.remember(r)
+	e.answers.add(Answer{Method: getRealtime, On: e.outlets[index].relay, Reading: r})
 	w := &e.w
 	if e.traits.floats {
 		w.millionths("current", e.digits(1, r.CurrentMA))
@@ -80,16 +77,6 @@ func (e *exchange) digits(which, thousandths int64) int64 {
 		return 0
 	}
 	return thousandths*1000 + e.dice.roll(saltDigits, e.at*4+which, -400, 400)
-}
-
-func (p *Plug) remember(r Reading) {
-	if p.opts.KeepReadings == 0 {
-		return
-	}
-	if n := len(p.readings) - p.opts.KeepReadings; n >= 0 {
-		p.readings = slices.Delete(p.readings, 0, n+1)
-	}
-	p.readings = append(p.readings, r)
 }
 
 func (e *exchange) eraseMeter() int {

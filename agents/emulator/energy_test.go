@@ -316,17 +316,3 @@ func TestTimeCanRunFaster(t *testing.T) {
 		t.Errorf("%d Wh after an hour in 10 s", got)
 	}
 }
-
-func TestReadingsAreRemembered(t *testing.T) {
-	clock := clockAt(monday(9))
-	plug := newPlug(t, emulator.Spec{Model: emulator.HS110HW4, Profile: emulator.Workstation}, emulator.Options{Now: clock.Now, KeepReadings: 3})
-	var last object
-	for range 5 {
-		clock.Forward(5 * time.Second)
-		last = answer(t, plug, realtime).sub("emeter", "get_realtime")
-	}
-	got := plug.Readings()
-	if len(got) != 3 || !got[2].At.Equal(clock.Now()) || float64(got[2].PowerMW) != last["power_mw"] || float64(got[2].VoltageMV) != last["voltage_mv"] {
-		t.Errorf("readings %+v, last answer %v", got, last)
-	}
-}

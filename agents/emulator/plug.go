@@ -44,7 +44,7 @@ type Plug struct {
 	asked     []byte        // the latest request and what it says
 	request   request
 	stats     Stats
-	readings  []Reading
+	answers   answerLog
 	door      *door // of the goroutine in Run, once it runs
 	listener  *net.TCPListener
 	datagrams net.PacketConn
@@ -101,8 +101,9 @@ func newPlug(spec Spec, opts Options, clock *clock) (*Plug, error) {
 		dice: dice{spec.Seed, opts.Zone}, log: opts.Log.With("plug", spec.ID),
 		turn: make(chan struct{}, 1), changed: make(chan struct{}),
 		at: born, outlets: outlets, alias: spec.Alias, tzIndex: zoneIndex(opts.Zone),
-		cal: calendar{zone: opts.Zone, bootMS: born},
-		rng: rand.New(rand.NewPCG(spec.Seed, mix(spec.Seed, saltTrait, 0))),
+		cal:     calendar{zone: opts.Zone, bootMS: born},
+		rng:     rand.New(rand.NewPCG(spec.Seed, mix(spec.Seed, saltTrait, 0))),
+		answers: answerLog{keep: opts.KeepAnswers},
 	}, nil
 }
 
@@ -207,14 +208,6 @@ func (p *Plug) Stats() Stats {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.stats
-}
-
-// Readings are the last Options.KeepReadings answers to get_realtime, oldest
-// first.
-func (p *Plug) Readings() []Reading {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return slices.Clone(p.readings)
 }
 
 // String is for logs.

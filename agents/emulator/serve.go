@@ -242,6 +242,7 @@ func (p *Plug) respond(ctx context.Context, conn net.Conn, request []byte) error
 func (p *Plug) countAnswer(n int64) {
 	p.mu.Lock()
 	p.stats.Answers += n
+	p.answers.sent(n > 0)
 	p.mu.Unlock()
 }
 

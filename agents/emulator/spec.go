@@ -64,8 +64,8 @@ type Options struct {
 	// History is for how long the plugs have been on before they were made: their
 	// counters and statistics begin with it.
 	History time.Duration
-	// KeepReadings is how many of the latest readings each plug remembers.
-	KeepReadings int
+	// KeepAnswers is how many of its latest answers each plug remembers.
+	KeepAnswers int
 	// RebootTime is how long a plug is away when it reboots; 0 is 3 s.
 	RebootTime time.Duration
 }
@@ -112,8 +112,8 @@ func (o Options) check() error {
 		return fmt.Errorf("segment %d must be at least 1", o.Segment)
 	case o.History < 0 || o.History > maxHistory:
 		return fmt.Errorf("history %v must lie between 0 and %v", o.History, maxHistory)
-	case o.KeepReadings < 0:
-		return fmt.Errorf("keep readings %d must not be negative", o.KeepReadings)
+	case o.KeepAnswers < 0:
+		return fmt.Errorf("keep answers %d must not be negative", o.KeepAnswers)
 	}
 	return nil
 }

@@ -1,6 +1,9 @@
 package emulator
 
-import "math"
+import (
+	"math"
+	"time"
+)
 
 func (e *exchange) system(c call) int {
 	switch c.method {
@@ -41,6 +44,7 @@ func (e *exchange) setRelay(c call) int {
 	outlets, code := e.scope(true)
 	for _, i := range outlets {
 		e.switchRelay(i, *args.State == 1, ByCommand)
+		e.answers.add(Answer{Method: setRelayState, On: e.outlets[i].relay, Reading: Reading{At: time.UnixMilli(e.at).UTC(), Outlet: i}})
 	}
 	return code
 }

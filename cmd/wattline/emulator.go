@@ -28,6 +28,7 @@ type emulatorOptions struct {
 	faults        string
 	control       string
 	state         string
+	answers       int
 	asJSON        bool
 }
 
@@ -63,6 +64,7 @@ With --control they can be changed while it runs: GET /plugs, PUT /plugs/{id}/fa
 	flags.Float64Var(&options.speed, "speed", 1, "how much faster than real time the emulated time passes")
 	flags.StringVar(&options.faults, "faults", "", "faults by plug, such as 'desk-3=hang,printer-1=drip'; * is every plug")
 	flags.StringVar(&options.control, "control", "", "serve the control door at this address")
+	flags.IntVar(&options.answers, "answers", 0, "how many of its latest answers each plug remembers for the control door")
 	flags.StringVar(&options.state, "state", "", "keep counters and relays in this file")
 	flags.BoolVar(&options.asJSON, "json", false, "print the plugs as JSON")
 	return command
@@ -122,7 +124,7 @@ func emulated(options emulatorOptions, log *slog.Logger) (*emulator.Office, erro
 		return nil, fmt.Errorf("--listen must end in a port from 0 to 65535, not %q", port)
 	}
 	office, err := emulator.NewOffice(emulator.OfficeOptions{
-		Options: emulator.Options{Log: log, Speed: options.speed, Discovery: true, History: demoHistory},
+		Options: emulator.Options{Log: log, Speed: options.speed, Discovery: true, History: demoHistory, KeepAnswers: options.answers},
 		Plugs:   options.plugs, Strips: options.strips, Seed: options.seed,
 		Host: host, BasePort: int(basePort), OwnAddresses: options.ownAddresses, StateFile: options.state,
 	})
