@@ -125,7 +125,7 @@ func allBatches() [][]wattline.Reading {
 	for first := 0; first < ingested; first += batchReadings {
 		batch := make([]wattline.Reading, batchReadings)
 		for i := range batch {
-			batch[i] = numbered(first + i)
+			batch[i] = numbered(first+i, ingestDevices)
 		}
 		batches = append(batches, batch)
 	}

@@ -35,7 +35,7 @@ const (
 // the work itself, so there it is the CPU of the writer and of the server.
 func BenchmarkIngest(b *testing.B) {
 	b.Run("archive", func(b *testing.B) {
-		ours := ingest(b, "store: archive\n", 0)
+		ours := ingest(b, ingestOptions{settings: "store: archive\n", devices: ingestDevices})
 		floor := bareLoop(b, "append", b.TempDir())
 		ingestRow("MQTT to the archive, readings", ours, floor, "≥ 0.5 of the floor")
 	})
@@ -45,8 +45,11 @@ func BenchmarkIngest(b *testing.B) {
 		if err := os.WriteFile(token, []byte(server.Token()), 0o600); err != nil {
 			b.Fatal(err)
 		}
-		ours := ingest(b, fmt.Sprintf("store: influx\ninflux: {url: %q, org: %q, bucket: %q, token_file: %q}\n",
-			server.URL(), server.Org(), server.Bucket(), token), server.PID())
+		ours := ingest(b, ingestOptions{
+			settings: fmt.Sprintf("store: influx\ninflux: {url: %q, org: %q, bucket: %q, token_file: %q}\n",
+				server.URL(), server.Org(), server.Bucket(), token),
+			server: server.PID(), devices: ingestDevices,
+		})
 		before := usageOf(b, server.PID()).cpu
 		floor := bareLoop(b, "lines", server.URL()+"/api/v2/write?precision=ms&org="+server.Org()+"&bucket="+server.NewBucket()+" "+server.Token())
 		floor += usageOf(b, server.PID()).cpu - before
@@ -59,12 +62,29 @@ func ingestRow(what string, ours, floor time.Duration, limit string) {
 	results.row(what, perSecond(ours), perSecond(floor), fmt.Sprintf("%.2f", float64(floor)/float64(ours)), limit)
 }
 
+// BenchmarkScale measures what a plug costs as there are more of them: the same
+// number of readings, of more and more plugs.
+func BenchmarkScale(b *testing.B) {
+	var before time.Duration
+	for _, devices := range []int{100, 1_000, 10_000} {
+		took := ingest(b, ingestOptions{settings: "store: archive\n", devices: devices})
+		what := fmt.Sprintf("MQTT to the archive, CPU of a reading with %d plugs", devices)
+		figure := func(cpu time.Duration) string { return fmt.Sprintf("%.1f µs", cpu.Seconds()*1e6/ingested) }
+		if before == 0 {
+			results.row(what, figure(took), "–", "–", "–")
+		} else {
+			results.row(what, figure(took), figure(before), ratio(took, before), "≤ 1.05 of a tenth as many")
+		}
+		before = took
+	}
+}
+
 // numbered is the n-th reading of the stream: all devices in turn, every ten seconds.
-func numbered(n int) wattline.Reading {
+func numbered(n, devices int) wattline.Reading {
 	watts := wattline.Milli(45_000 + n*7919%30_000)
-	energy := wattline.Milli(1_000_000 + n/ingestDevices*167)
+	energy := wattline.Milli(1_000_000 + n/devices*167)
 	return wattline.Reading{
-		Device: fmt.Sprintf("plug-%03d", n%ingestDevices), Time: wattline.At(ingestStart().Add(time.Duration(n/ingestDevices) * 10 * time.Second)),
+		Device: fmt.Sprintf("plug-%05d", n%devices), Time: wattline.At(ingestStart().Add(time.Duration(n/devices) * 10 * time.Second)),
 		PowerW: watts, VoltageV: wattline.Milli(229_500 + n%1000), CurrentA: watts / 230, EnergyWh: energy,
 		MeterWh: energy / 1000 * 1000, Relay: wattline.RelayOn, RSSIdBm: -61, CoversS: 10_000, Stream: "bench", Seq: uint64(n + 1),
 	}
@@ -72,17 +92,24 @@ func numbered(n int) wattline.Reading {
 
 // ingestStart lets the newest reading lie near now.
 func ingestStart() time.Time {
-	return time.Now().UTC().Truncate(time.Hour).Add(-ingested / ingestDevices * 10 * time.Second)
+	const fewest = 100
+	return time.Now().UTC().Truncate(time.Hour).Add(-(ingested/fewest + 1) * 10 * time.Second)
+}
+
+type ingestOptions struct {
+	settings string // of the store
+	server   int    // the process that is the store, if there is one
+	devices  int
 }
 
 // ingest publishes the readings to a hook in a process of its own, and takes the
 // CPU of that process, and of the server if there is one, until all are stored.
-func ingest(b *testing.B, settings string, server int) time.Duration {
+func ingest(b *testing.B, options ingestOptions) time.Duration {
 	b.Helper()
 	broker := testserver.Mosquitto(b, testserver.MosquittoOptions{Lines: []string{"max_queued_messages 0", "set_tcp_nodelay true"}})
 	folder := b.TempDir()
 	file := filepath.Join(folder, "wattline.yaml")
-	text := "site: hq\ndata: " + folder + "\nbroker: " + broker.URL() + "\n" + settings
+	text := "site: hq\ndata: " + folder + "\nbroker: " + broker.URL() + "\n" + options.settings
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		b.Fatal(err)
 	}
@@ -98,29 +125,33 @@ func ingest(b *testing.B, settings string, server int) time.Duration {
 	})
 	cpu := func() time.Duration {
 		used := usageOf(b, command.Process.Pid).cpu
-		if server != 0 {
-			used += usageOf(b, server).cpu
+		if options.server != 0 {
+			used += usageOf(b, options.server).cpu
 		}
 		return used
 	}
-	before := cpu()
-	for n := range ingested {
-		reading := numbered(n)
-		payload, err := json.Marshal(reading)
-		if err != nil {
-			b.Fatal(err)
+	publish := func(from, to int) {
+		for n := from; n < to; n++ {
+			reading := numbered(n, options.devices)
+			payload, err := json.Marshal(reading)
+			if err != nil {
+				b.Fatal(err)
+			}
+			for uint64(n) > stored.Load()+ahead {
+				<-time.After(5 * time.Millisecond)
+			}
+			client.Publish("wattline/data/hq/"+reading.Device, 1, true, payload)
 		}
-		for uint64(n) > stored.Load()+ahead {
-			<-time.After(5 * time.Millisecond)
-		}
-		client.Publish("wattline/data/hq/"+reading.Device, 1, true, payload)
+		testserver.Eventually(b, 2*time.Minute, func() error {
+			if got := stored.Load(); got < uint64(to) {
+				return fmt.Errorf("%d of %d readings are stored: %s", got, to, running.Output())
+			}
+			return nil
+		})
 	}
-	testserver.Eventually(b, 2*time.Minute, func() error {
-		if got := stored.Load(); got < ingested {
-			return fmt.Errorf("%d of %d readings are stored: %s", got, ingested, running.Output())
-		}
-		return nil
-	})
+	publish(0, options.devices) // each device's first one makes its series
+	before := cpu()
+	publish(options.devices, options.devices+ingested)
 	return cpu() - before
 }
 
