@@ -77,8 +77,23 @@ func (c *Collector) respond(ctx context.Context, request bus.Request) (any, erro
 			return nil, wattline.Errorf(wattline.CodeNotFound, "this collector does not poll device %.80q", query.Device)
 		}
 		return p.refresh(ctx)
+	case wattline.VerbJournal:
+		if err := strictjson.Decode(request.Envelope.Body, &struct{}{}); err != nil {
+			return nil, err
+		}
+		return c.options.Journal.Status(), nil
+	case wattline.VerbForget:
+		var query wattline.ForgetQuery
+		if err := strictjson.Decode(request.Envelope.Body, &query); err != nil {
+			return nil, err
+		}
+		if err := c.options.Journal.Forget(ctx, query.Hook); err != nil {
+			return nil, err
+		}
+		return c.options.Journal.Status(), nil
 	}
-	return nil, wattline.Errorf(wattline.CodeNotFound, "a collector answers %s and %s, not %.80q", wattline.VerbRead, wattline.VerbReplay, request.Topic.Verb)
+	return nil, wattline.Errorf(wattline.CodeNotFound, "a collector answers %s, %s, %s and %s, not %.80q",
+		wattline.VerbRead, wattline.VerbReplay, wattline.VerbJournal, wattline.VerbForget, request.Topic.Verb)
 }
 
 // stored lets the journal drop what a hook has in its store.

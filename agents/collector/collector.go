@@ -43,6 +43,9 @@ type Journal interface {
 	Last(device string) (wattline.Reading, bool)
 	Page(ctx context.Context, query wattline.ReplayQuery) (wattline.ReplayPage, error)
 	Stored(ctx context.Context, hook string, seq uint64) error
+	// Forget stops waiting for a hook.
+	Forget(ctx context.Context, hook string) error
+	Status() wattline.JournalStatus
 	Stream() string
 	LastSeq() uint64
 }

@@ -112,8 +112,16 @@ func (j *journal) Page(_ context.Context, q wattline.ReplayQuery) (wattline.Repl
 }
 
 func (j *journal) Stored(context.Context, string, uint64) error { return nil }
-func (j *journal) Stream() string                               { return "stream-1" }
-func (j *journal) LastSeq() uint64                              { return uint64(len(j.all)) }
+func (j *journal) Status() wattline.JournalStatus               { return wattline.JournalStatus{Stream: j.Stream()} }
+
+func (j *journal) Forget(_ context.Context, hook string) error {
+	if hook != "influx" {
+		return wattline.Errorf(wattline.CodeNotFound, "the journal waits for no hook %.80q", hook)
+	}
+	return nil
+}
+func (j *journal) Stream() string  { return "stream-1" }
+func (j *journal) LastSeq() uint64 { return uint64(len(j.all)) }
 
 // office is a collector under test with all that is around it.
 type office struct {
