@@ -87,7 +87,7 @@ func (p *process) startParts(ctx context.Context) error {
 			return fmt.Errorf("%s: %w", role, err)
 		}
 	}
-	return nil
+	return p.serveMetrics(ctx)
 }
 
 // wait runs until the context ends or a part fails, tells systemd meanwhile, and

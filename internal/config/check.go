@@ -27,6 +27,9 @@ func (c *checker) check(key string, err error) {
 func (c Config) check() error {
 	var found checker
 	found.check("listen", CheckListen(c.Listen))
+	if c.MetricsListen != "" {
+		found.check("metrics_listen", CheckListen(c.MetricsListen))
+	}
 	found.check("site", wattline.CheckID(c.Site))
 	found.check("timezone", checkTimezone(c.Timezone))
 	if c.Data == "" {

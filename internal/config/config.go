@@ -22,6 +22,9 @@ const (
 type Config struct {
 	// Listen is the HTTP API's address.
 	Listen string `yaml:"listen"`
+	// MetricsListen is where /metrics, /-/healthy and /-/ready are served besides
+	// the gateway's; empty for nowhere.
+	MetricsListen string `yaml:"metrics_listen"`
 	// Site names the network that this installation's agents can reach.
 	Site string `yaml:"site"`
 	// Timezone is the IANA name of the calendar that windows follow by default.
