@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/wattline/wattline/internal/telemetry"
 )
@@ -28,13 +29,14 @@ func TestAProcessWithoutAGatewayCanBeWatched(t *testing.T) {
 			Listener: listener, Log: slog.New(slog.DiscardHandler), Ready: func(context.Context) error { return broken },
 		})
 	}()
+	client := &http.Client{Timeout: 10 * time.Second}
 	want := func(path string, status int, part string) {
 		t.Helper()
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+listener.Addr().String()+path, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		response, err := http.DefaultClient.Do(request)
+		response, err := client.Do(request)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -50,7 +52,7 @@ func TestAProcessWithoutAGatewayCanBeWatched(t *testing.T) {
 	broken = errors.New("store: it is away")
 	want("/-/ready", http.StatusServiceUnavailable, "store: it is away")
 	want("/other", http.StatusNotFound, "")
-	http.DefaultClient.CloseIdleConnections()
+	client.CloseIdleConnections()
 	cancel()
 	if err := <-ended; err != nil {
 		t.Error(err)
