@@ -46,11 +46,11 @@ func (d draw) slots(length time.Duration, n int) []slot {
 	return slots
 }
 
-// within puts a step of at most a length somewhere into a slot, so that a fifth
-// of the slot is left after it.
-func (d draw) within(s slot, most time.Duration) (at, length time.Duration) {
+// within puts a step of a length between two somewhere into a slot, so that a
+// fifth of the slot is left after it.
+func (d draw) within(s slot, least, most time.Duration) (at, length time.Duration) {
 	room := s.length * 4 / 5
-	length = d.span(shortest, min(most, room))
+	length = d.span(least, min(most, room))
 	at = s.from + time.Duration(d.Float64()*float64(room-length))
 	return at.Round(time.Millisecond), length
 }
@@ -69,7 +69,7 @@ func (d draw) kills(process string, o Options) (steps []Step) {
 		if s.length > slots[longest].length {
 			longest = i
 		}
-		at, length := d.within(s, most)
+		at, length := d.within(s, shortest, most)
 		steps = append(steps, Step{At: at, For: length, What: Kill, Target: process})
 	}
 	if store && len(steps) > 0 {
@@ -91,8 +91,8 @@ func (d draw) fills(kills []Step, o Options) (steps []Step) {
 		})
 	}
 	for _, s := range d.slots(o.Length, o.Fills) {
-		at, length := d.within(s, 3*o.Down)
-		steps = append(steps, Step{At: at, For: max(length, o.Down/2), What: Fill, Target: HookDisk})
+		at, length := d.within(s, o.Down/2, 3*o.Down)
+		steps = append(steps, Step{At: at, For: length, What: Fill, Target: HookDisk})
 	}
 	return steps
 }
@@ -107,7 +107,7 @@ func (d draw) cuts(o Options) (steps []Step) {
 	next := d.IntN(len(kinds))
 	for _, cable := range cables {
 		for _, s := range d.slots(o.Length, perCable[cable]) {
-			at, length := d.within(s, 2*o.Down)
+			at, length := d.within(s, shortest, 2*o.Down)
 			step := Step{At: at, For: length, What: kinds[next%len(kinds)], Target: cable}
 			if step.What == Delay {
 				step.How = d.span(20*time.Millisecond, 800*time.Millisecond).String()
