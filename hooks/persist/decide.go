@@ -2,6 +2,7 @@ package persist
 
 import (
 	"errors"
+	"math/rand/v2"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -28,6 +29,7 @@ const (
 	longestWait   = 10 * time.Minute // however long the store asks for
 	growth        = 2
 	jitter        = 0.5
+	askedJitter   = 10 // a tenth on top of what the store asks for, at most
 )
 
 // decide names the meaning of a write's error, and the time that the store asked
@@ -76,6 +78,9 @@ func waitAfter(what outcome, asked time.Duration, pace *backoff.ExponentialBackO
 	next := pace.NextBackOff()
 	if what == outcomeMisconfigured {
 		return max(next, probeInterval)
+	}
+	if asked > 0 {
+		asked += rand.N(asked/askedJitter + 1) // others were told the same
 	}
 	return max(next, asked)
 }

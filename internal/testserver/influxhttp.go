@@ -20,12 +20,101 @@ const influxRequestPatience = 30 * time.Second
 // returns its name.
 func (s *InfluxServer) NewBucket() string {
 	s.t.Helper()
+	return s.NewBucketKeeping(0)
+}
+
+// NewBucketKeeping makes a bucket that keeps points for so long, at least an
+// hour; 0 for ever.
+func (s *InfluxServer) NewBucketKeeping(retention time.Duration) string {
+	s.t.Helper()
 	name := "test-" + strings.ToLower(rand.Text())
-	bucket := map[string]string{"orgID": s.orgID, "name": name}
+	s.MakeBucket(name, retention)
+	return name
+}
+
+// MakeBucket makes a bucket of a name.
+func (s *InfluxServer) MakeBucket(name string, retention time.Duration) {
+	s.t.Helper()
+	bucket := map[string]any{"orgID": s.orgID, "name": name}
+	if retention > 0 {
+		bucket["retentionRules"] = []any{map[string]any{"type": "expire", "everySeconds": int64(retention.Seconds())}}
+	}
 	if err := s.postJSON(s.t.Context(), "/api/v2/buckets", bucket, nil); err != nil {
 		s.t.Fatalf("make a bucket: %v", err)
 	}
-	return name
+}
+
+// Retention is for how long a bucket keeps points, 0 for ever; found is false
+// where there is no such bucket.
+func (s *InfluxServer) Retention(bucket string) (retention time.Duration, found bool) {
+	s.t.Helper()
+	answer := s.bucket(bucket)
+	if answer == nil {
+		return 0, false
+	}
+	for _, rule := range answer.Rules {
+		retention = time.Duration(rule.EverySeconds) * time.Second
+	}
+	return retention, true
+}
+
+type bucketAnswer struct {
+	ID    string `json:"id"`
+	Rules []struct {
+		EverySeconds int64 `json:"everySeconds"`
+	} `json:"retentionRules"`
+}
+
+func (s *InfluxServer) bucket(name string) *bucketAnswer {
+	s.t.Helper()
+	var answer struct {
+		Buckets []bucketAnswer `json:"buckets"`
+	}
+	text, err := s.request(s.t.Context(), http.MethodGet, "/api/v2/buckets?name="+url.QueryEscape(name), "", nil)
+	if err == nil {
+		err = json.Unmarshal(text, &answer)
+	}
+	if err != nil && !strings.HasPrefix(err.Error(), "404") {
+		s.t.Fatalf("ask for a bucket: %v", err)
+	}
+	if len(answer.Buckets) == 0 {
+		return nil
+	}
+	return &answer.Buckets[0]
+}
+
+// NewToken makes a token that may read and write some buckets, and nothing else.
+func (s *InfluxServer) NewToken(buckets ...string) string {
+	s.t.Helper()
+	var permissions []any
+	for _, name := range buckets {
+		for _, action := range []string{"read", "write"} {
+			permissions = append(permissions, map[string]any{
+				"action": action, "resource": map[string]any{"type": "buckets", "orgID": s.orgID, "id": s.bucket(name).ID},
+			})
+		}
+	}
+	var made struct {
+		Token string `json:"token"`
+	}
+	question := map[string]any{"orgID": s.orgID, "permissions": permissions}
+	if err := s.postJSON(s.t.Context(), "/api/v2/authorizations", question, &made); err != nil {
+		s.t.Fatalf("make a token: %v", err)
+	}
+	return made.Token
+}
+
+// Delete deletes the points of a measurement in a stretch of time.
+func (s *InfluxServer) Delete(bucket, measurement string, from, to time.Time) {
+	s.t.Helper()
+	question := map[string]string{
+		"start": from.UTC().Format(time.RFC3339Nano), "stop": to.UTC().Format(time.RFC3339Nano),
+		"predicate": fmt.Sprintf("_measurement=%q", measurement),
+	}
+	query := url.Values{"org": {influxOrg}, "bucket": {bucket}}
+	if err := s.postJSON(s.t.Context(), "/api/v2/delete?"+query.Encode(), question, nil); err != nil {
+		s.t.Fatalf("delete points: %v", err)
+	}
 }
 
 // Write writes line protocol with times in nanoseconds, by plain HTTP.
@@ -119,9 +208,13 @@ func (i *influxInstance) postJSON(ctx context.Context, path string, question, an
 }
 
 func (i *influxInstance) post(ctx context.Context, path, contentType string, body []byte) ([]byte, error) {
+	return i.request(ctx, http.MethodPost, path, contentType, body)
+}
+
+func (i *influxInstance) request(ctx context.Context, method, path, contentType string, body []byte) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, influxRequestPatience)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, i.URL()+path, bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(ctx, method, i.URL()+path, bytes.NewReader(body))
 	if err != nil {
 		return nil, fmt.Errorf("make the request: %w", err)
 	}

@@ -15,6 +15,7 @@
 package influx
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -43,6 +44,10 @@ const (
 type Options struct {
 	// URL is the server's, without a user; Token is the secret.
 	URL, Org, Bucket, Token string
+	// Quarters is the bucket of the quarter-hours: Bucket + "-quarters" if empty.
+	Quarters string
+	// Retention is that of Bucket if the store has to make it; 0 keeps all.
+	Retention time.Duration
 	// Timeout bounds each request; 10 s, less than a gateway waits.
 	Timeout time.Duration
 	Log     *slog.Logger
@@ -72,11 +77,15 @@ func New(options Options) (*Store, error) {
 	if options.Timeout == 0 {
 		options.Timeout = defaultTimeout
 	}
-	transport := &http.Transport{
+	options.Quarters = cmp.Or(options.Quarters, options.Bucket+"-quarters")
+	if options.Quarters == options.Bucket {
+		return nil, errors.New("influx needs two buckets: the quarter-hours stay when the readings' retention has passed")
+	}
+	transport := guard{&http.Transport{
 		Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: maxIdle, IdleConnTimeout: idleTimeout,
 		ResponseHeaderTimeout: options.Timeout,
-	}
-	client := &http.Client{Transport: transport, Timeout: options.Timeout}
+	}}
+	client := &http.Client{Transport: transport} // each request has a context that bounds it
 	settings := influxdb.DefaultOptions().SetPrecision(precision).SetHTTPClient(client).
 		SetApplicationName("wattline").SetLogLevel(0)
 	s := &Store{

@@ -56,23 +56,23 @@ const (
 
 // page returns up to the limit of each of some devices, in the order of the
 // contract.
-func (s *Store) page(ctx context.Context, devices []string, q store.Query) (readings []wattline.Reading, err error) {
+func (s *Store) page(ctx context.Context, devices []string, q store.Query) ([]wattline.Reading, error) {
 	if !q.From.Before(q.To) {
 		return []wattline.Reading{}, ctx.Err()
 	}
 	within := s.source(devices, q.From, q.To) + ofFields(fields()...)
 	limit := fmt.Sprintf(" |> limit(n: %d)", q.Limit)
-	torn := true
-	for try := 0; torn && err == nil && try < tornTries; try++ {
-		if try > 0 {
-			time.Sleep(tornPause)
-		}
+	readings, torn, err := s.pivoted(ctx, within+limit+pivot)
+	for try := 1; torn != nil && err == nil && try < tornTries; try++ {
+		time.Sleep(tornPause)
 		readings, torn, err = s.pivoted(ctx, within+limit+pivot)
 	}
-	if torn && err == nil {
+	if torn != nil && err == nil {
 		// Somebody else wrote points that will never be whole. They must not count
 		// for the limit, which costs the server more.
-		readings, _, err = s.pivoted(ctx, within+pivot+whole()+limit)
+		if err = s.checkTypes(ctx, *torn); err == nil {
+			readings, _, err = s.pivoted(ctx, within+pivot+whole()+limit)
+		}
 	}
 	slices.SortFunc(readings, func(a, b wattline.Reading) int {
 		return cmp.Or(cmp.Compare(a.Device, b.Device), a.Time.Compare(b.Time.Time))
@@ -83,12 +83,19 @@ func (s *Store) page(ctx context.Context, devices []string, q store.Query) (read
 // pivot makes one row of a point's fields.
 const pivot = ` |> pivot(rowKey: ["_time"], columnKey: ["_field"], valueColumn: "_value")`
 
-// pivoted runs a query for whole readings, and tells whether any was torn.
-func (s *Store) pivoted(ctx context.Context, flux string) (readings []wattline.Reading, torn bool, err error) {
+// tornPoint is a point that came without one of its fields.
+type tornPoint struct {
+	device, field string
+	at            time.Time
+}
+
+// pivoted runs a query for whole readings, and names a point that was torn.
+func (s *Store) pivoted(ctx context.Context, flux string) (readings []wattline.Reading, torn *tornPoint, err error) {
 	readings = []wattline.Reading{}
 	err = s.query(ctx, flux, func(record *query.FluxRecord) error {
-		if !complete(record) {
-			torn = true
+		if field := missing(record); field != "" {
+			device, _ := record.ValueByKey("device").(string)
+			torn = &tornPoint{device, field, record.Time()}
 			return nil
 		}
 		reading, err := readingOf(record)
@@ -98,14 +105,31 @@ func (s *Store) pivoted(ctx context.Context, flux string) (readings []wattline.R
 	return readings, torn, err
 }
 
-// complete tells whether a point has all its fields.
-func complete(record *query.FluxRecord) bool {
+// missing is a field that a point lacks, or empty.
+func missing(record *query.FluxRecord) string {
 	for _, field := range fields() {
 		if record.ValueByKey(field) == nil {
-			return false
+			return field
 		}
 	}
-	return true
+	return ""
+}
+
+// checkTypes looks at a torn point alone. Where a field has two types in a
+// bucket, a query over both shows only one of them, without a word; a query for a
+// single instant is not over both.
+func (s *Store) checkTypes(ctx context.Context, torn tornPoint) error {
+	alone := s.source([]string{torn.device}, torn.at, torn.at.Add(precision)) + ofFields(torn.field)
+	hidden := false
+	err := s.query(ctx, alone, func(*query.FluxRecord) error {
+		hidden = true
+		return nil
+	})
+	if err == nil && hidden {
+		err = fmt.Errorf("%v: %w: field %s of measurement %s has two types and cannot be read: somebody else writes to this bucket; delete those points",
+			s, store.ErrMisconfigured, torn.field, measurement)
+	}
+	return err
 }
 
 func readingOf(record *query.FluxRecord) (r wattline.Reading, err error) {

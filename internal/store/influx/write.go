@@ -2,17 +2,15 @@ package influx
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"strconv"
 	"time"
-
-	client "github.com/influxdata/influxdb-client-go/v2/api/http"
 
 	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/internal/store"
 )
 
+// bytesPerLine is a little more than a reading takes in line protocol.
 const bytesPerLine = 192
 
 // Write keeps the readings. See store.Store. A batch that the server takes only
@@ -21,17 +19,8 @@ func (s *Store) Write(ctx context.Context, readings []wattline.Reading) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	lines := make([]line, 0, len(readings))
-	var refused []store.RefusedReading
-	now := time.Now()
-	for i, reading := range readings {
-		if reason := store.Refusal(reading, now, 0); reason != "" {
-			refused = append(refused, store.RefusedReading{Index: i, Reason: reason})
-			continue
-		}
-		lines = append(lines, line{i, appendLine(nil, reading)})
-	}
-	more, err := s.write(ctx, lines)
+	batch, refused := encode(readings, time.Now())
+	more, err := s.write(ctx, batch)
 	if err != nil {
 		return err
 	}
@@ -43,33 +32,65 @@ func (s *Store) Write(ctx context.Context, readings []wattline.Reading) error {
 	return &store.RefusedError{Readings: refused}
 }
 
-// line is a reading in line protocol, and its place in the batch.
-type line struct {
-	index int
-	text  []byte
+// lines are readings in line protocol.
+type lines struct {
+	text string
+	each []line
+}
+
+// line is a reading's place in the text and in the batch.
+type line struct{ index, start, end int }
+
+// encode makes lines of the readings but those that no store takes.
+func encode(readings []wattline.Reading, now time.Time) (batch lines, refused []store.RefusedReading) {
+	text := make([]byte, 0, len(readings)*bytesPerLine)
+	batch.each = make([]line, 0, len(readings))
+	for i := range readings {
+		if reason := store.Refusal(readings[i], now, 0); reason != "" {
+			refused = append(refused, store.RefusedReading{Index: i, Reason: reason})
+			continue
+		}
+		start := len(text)
+		text = append(appendLine(text, &readings[i]), '\n')
+		batch.each = append(batch.each, line{i, start, len(text)})
+	}
+	batch.text = string(text)
+	return batch, refused
+}
+
+func (l lines) part(from, to int) lines { return lines{l.text, l.each[from:to]} }
+
+func (l lines) String() string { return l.text[l.each[0].start:l.each[len(l.each)-1].end] }
+
+// refuse names all of them, for one reason.
+func (l lines) refuse(reason string) []store.RefusedReading {
+	refused := make([]store.RefusedReading, len(l.each))
+	for i, one := range l.each {
+		refused[i] = store.RefusedReading{Index: one.index, Reason: reason}
+	}
+	return refused
 }
 
 // write sends lines and halves what is too much, or not wholly taken.
-func (s *Store) write(ctx context.Context, lines []line) (refused []store.RefusedReading, err error) {
-	if len(lines) == 0 {
+func (s *Store) write(ctx context.Context, batch lines) (refused []store.RefusedReading, err error) {
+	n := len(batch.each)
+	if n == 0 {
 		return nil, nil
 	}
-	err = s.send(ctx, joined(lines))
+	err = s.send(ctx, batch.String())
 	if err == nil {
 		return nil, nil
 	}
 	if ended := ctx.Err(); ended != nil {
 		return nil, ended
 	}
-	what := judge(err)
-	switch {
-	case what != poison && what != tooMuch:
+	switch what := judge(err); {
+	case what == poison && (n == 1 || refusesAll(err, n)):
+		return batch.refuse(reasonOf(err)), nil
+	case what != poison && what != tooMuch, n == 1:
 		return nil, s.classify(err)
-	case len(lines) == 1:
-		return []store.RefusedReading{{Index: lines[0].index, Reason: reasonOf(err)}}, nil
 	}
-	half := len(lines) / 2
-	for _, part := range [][]line{lines[:half], lines[half:]} {
+	for _, part := range []lines{batch.part(0, n/2), batch.part(n/2, n)} {
 		more, err := s.write(ctx, part)
 		if err != nil {
 			return nil, err
@@ -79,38 +100,24 @@ func (s *Store) write(ctx context.Context, lines []line) (refused []store.Refuse
 	return refused, nil
 }
 
-func reasonOf(err error) string {
-	var known *client.Error
-	if errors.As(err, &known) && known.Message != "" {
-		return known.Message
-	}
-	return err.Error()
-}
-
 func (s *Store) send(ctx context.Context, text string) error {
+	ctx, cancel := context.WithTimeout(ctx, s.options.Timeout)
+	defer cancel()
 	err := s.writer.WriteRecord(ctx, text)
 	s.count("write", err)
 	return err
 }
 
-func joined(lines []line) string {
-	text := make([]byte, 0, len(lines)*bytesPerLine)
-	for _, l := range lines {
-		text = append(append(text, l.text...), '\n')
-	}
-	return string(text)
-}
-
 // appendLine writes a checked reading in line protocol. Device ids hold nothing
 // that has to be escaped there.
-func appendLine(to []byte, r wattline.Reading) []byte {
+func appendLine(to []byte, r *wattline.Reading) []byte {
 	to = append(append(to, measurement+",device="...), r.Device...)
 	separator := byte(' ')
 	field := func(name string) {
 		to = append(append(append(to, separator), name...), '=')
 		separator = ','
 	}
-	for _, quantity := range quantities(&r) {
+	for _, quantity := range quantities(r) {
 		field(quantity.field)
 		to = append(to, quantity.value.String()...)
 	}
