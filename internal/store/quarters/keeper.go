@@ -3,11 +3,18 @@ package quarters
 import (
 	"context"
 	"log/slog"
+	"maps"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/wattline/wattline"
-	"github.com/wattline/wattline/internal/store"
 	"github.com/wattline/wattline/internal/telemetry"
+)
+
+const (
+	defaultChunk    = 64
+	defaultParallel = 1
 )
 
 // Options make a Keeper.
@@ -23,21 +30,47 @@ type Options struct {
 	Metrics *telemetry.Registry
 }
 
+func (o Options) withDefaults() Options {
+	if o.Chunk <= 0 {
+		o.Chunk = defaultChunk
+	}
+	if o.Parallel <= 0 {
+		o.Parallel = defaultParallel
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return o
+}
+
 // Keeper keeps the quarter-hours of one store. It is safe for concurrent use.
 type Keeper struct {
 	options Options
+	log     *slog.Logger
+	metrics metrics
+	gate    *gate
+
+	mu     sync.Mutex
+	sealed int64 // up to where Upkeep has sealed what came in time
+	passed bool  // all days have been gone through
 }
+
+type metrics struct{ sealed, unsealed, broken telemetry.Counter }
 
 // New makes a Keeper. It reads nothing yet.
-func New(options Options) *Keeper { return &Keeper{options: options} }
-
-// Summaries answers a question, which it checks: see store.Store. Where a range
-// begins or ends within a sealed quarter-hour whose readings are past their
-// retention, and readings lie on both sides of that edge, the part within the
-// range has none; every other sealed quarter-hour answers as it did.
-func (k *Keeper) Summaries(ctx context.Context, query store.SummaryQuery) ([]store.Series, error) {
-	return nil, ctx.Err()
+func New(options Options) *Keeper {
+	o := options.withDefaults()
+	return &Keeper{options: o, log: o.Log, gate: newGate(), metrics: metrics{
+		sealed:   o.Metrics.Counter("wattline_quarter_hours_sealed_total", "Quarter-hours of a device that were summarized for good."),
+		unsealed: o.Metrics.Counter("wattline_quarter_hours_unsealed_total", "Summarized quarter-hours that a late reading made out of date."),
+		broken:   o.Metrics.Counter("wattline_quarter_hours_broken_total", "Days of quarter-hours that could not be read and are made anew."),
+	}}
 }
+
+func (k *Keeper) now() int64 { return k.options.Now().UnixMilli() }
 
 // Writing is to be called before readings are written to where Raw finds them,
 // by every writer of the process that runs Upkeep, and best with those alone that
@@ -48,25 +81,133 @@ func (k *Keeper) Summaries(ctx context.Context, query store.SummaryQuery) ([]sto
 // Readings of a quarter-hour that cannot be sealed yet, as nearly all are, cost
 // next to nothing.
 func (k *Keeper) Writing(ctx context.Context, readings []wattline.Reading) (done func(), err error) {
-	return func() {}, ctx.Err()
+	w, bound := k.gate.enter(k.now())
+	late := lateOf(readings, bound)
+	if late == nil {
+		return func() { k.gate.leave(w) }, nil
+	}
+	release, err := k.gate.hold(ctx, slices.Collect(maps.Keys(late)))
+	if err != nil {
+		k.gate.leave(w)
+		return nil, err
+	}
+	done = func() {
+		release()
+		k.gate.leave(w)
+	}
+	if err := k.unseal(ctx, late); err != nil {
+		done()
+		return nil, err
+	}
+	return done, nil
 }
 
-// Upkeep seals quarter-hours until the context ends, and returns nil then. Every
-// minute it seals what has ended, an hour at a time, and what late readings
-// un-sealed. When it starts, and when it has lost track, it goes through all days
-// of all devices, the newest first, at a quarter of the time there is. Failures
-// are logged and tried again.
-func (k *Keeper) Upkeep(ctx context.Context) error {
-	<-ctx.Done()
-	return nil
+// lateOf are the quarter-hours of the readings before an instant, by device.
+func lateOf(readings []wattline.Reading, bound int64) map[string]map[Day]Set {
+	var late map[string]map[Day]Set
+	for i := range readings {
+		ms := readings[i].Time.UnixMilli()
+		if ms >= bound {
+			continue
+		}
+		if late == nil {
+			late = map[string]map[Day]Set{}
+		}
+		days := late[readings[i].Device]
+		if days == nil {
+			days = map[Day]Set{}
+			late[readings[i].Device] = days
+		}
+		set := days[dayOf(ms)]
+		set.Add(quarterOf(ms))
+		days[dayOf(ms)] = set
+	}
+	return late
+}
+
+// unseal makes certain that none of the quarter-hours is sealed, nor passed over
+// as before the first reading. The caller holds the devices.
+func (k *Keeper) unseal(ctx context.Context, late map[string]map[Day]Set) error {
+	byDay := map[Day][]string{}
+	for device, days := range late {
+		for day := range days {
+			byDay[day] = append(byDay[day], device)
+		}
+	}
+	if err := k.lowerSince(ctx, byDay); err != nil {
+		return err
+	}
+	var changed []Packed
+	for day, devices := range byDay {
+		query := Query{Devices: devices, From: day, To: day, Level: SealedOnly}
+		err := k.options.Kept.Records(ctx, query, func(p *Packed) error {
+			stale := p.Sealed.And(late[p.Device][day])
+			if n := stale.Len(); n > 0 {
+				changed = append(changed, Packed{Device: p.Device, Day: day, Sealed: p.Sealed.Without(stale)})
+				k.metrics.unsealed.Add(float64(n))
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		for _, device := range devices {
+			k.gate.neglect(deviceDay{device, day}, false)
+		}
+	}
+	if changed == nil {
+		return nil
+	}
+	return k.options.Kept.Put(ctx, changed)
+}
+
+// lowerSince takes back that there is nothing on or before some days.
+func (k *Keeper) lowerSince(ctx context.Context, byDay map[Day][]string) error {
+	first := map[string]Day{}
+	for day, devices := range byDay {
+		for _, device := range devices {
+			if known, ok := first[device]; !ok || day < known {
+				first[device] = day
+			}
+		}
+	}
+	since, err := k.options.Kept.Since(ctx, slices.Collect(maps.Keys(first)))
+	if err != nil {
+		return err
+	}
+	lower := map[string]Day{}
+	for device, day := range since {
+		if first[device] < day {
+			lower[device] = first[device]
+		}
+	}
+	if len(lower) == 0 {
+		return nil
+	}
+	return k.options.Kept.SetSince(ctx, lower)
+}
+
+// distrust notes the records that a scan could not read.
+func (k *Keeper) distrust(s *scan, device string) {
+	for _, day := range s.broken {
+		if k.gate.neglect(deviceDay{device, day}, true) {
+			k.metrics.broken.Inc()
+			k.log.Warn("the quarter-hours of a day cannot be read; they are made anew from the readings", "device", device, "day", day)
+		}
+	}
 }
 
 // SealedBefore is an instant before which every quarter-hour of every device is
 // sealed; zero while that is not known. Readings before it may go.
-func (k *Keeper) SealedBefore() time.Time { return time.Time{} }
-
-// Rebuild makes records anew, where readings are kept: see store.Store. What a
-// record says of a quarter-hour of which no reading is kept stays.
-func (k *Keeper) Rebuild(ctx context.Context, query store.RebuildQuery) (store.Rebuilt, error) {
-	return store.Rebuilt{}, ctx.Err()
+func (k *Keeper) SealedBefore() time.Time {
+	k.mu.Lock()
+	sealed, passed := k.sealed, k.passed
+	k.mu.Unlock()
+	if !passed {
+		return time.Time{}
+	}
+	for day := range k.gate.neglected() {
+		sealed = min(sealed, day.milli())
+	}
+	return timeAt(sealed)
 }
