@@ -58,9 +58,9 @@ func (r *reply) decode(answer []byte) error {
 	err := s.document(func(key []byte) error {
 		switch string(key) {
 		case "system":
-			return r.module(&r.system, r.systemMethod)
+			return module(s, &r.system, r.systemMethod)
 		case "emeter":
-			return r.module(&r.emeter, r.emeterMethod)
+			return module(s, &r.emeter, r.emeterMethod)
 		}
 		return r.top.member(s, key, 1)
 	})
@@ -71,13 +71,13 @@ func (r *reply) decode(answer []byte) error {
 }
 
 // module reads a module's object: its methods, or an err_code of its own.
-func (r *reply) module(module *status, method func(key []byte) (known bool, err error)) error {
-	*module = status{seen: true}
-	return r.scan.object(1, func(key []byte) error {
+func module(scan *scanner, own *status, method func(key []byte) (known bool, err error)) error {
+	*own = status{seen: true}
+	return scan.object(1, func(key []byte) error {
 		if known, err := method(key); known || err != nil {
 			return err
 		}
-		return module.member(&r.scan, key, 2)
+		return own.member(scan, key, 2)
 	})
 }
 
@@ -251,12 +251,17 @@ func plainText(value []byte) []byte {
 // failure is the device error that an answer holds for one of its methods, in
 // whichever of the three places it stands, or garbage if the method is missing.
 func (r *reply) failure(module, method status, name string) error {
-	for _, s := range [...]status{method, module, r.top} {
+	return failure([]status{method, module, r.top}, name)
+}
+
+// failure looks at the places of a method's error; the method's own is the first.
+func failure(places []status, name string) error {
+	for _, s := range places {
 		if s.code != 0 {
 			return deviceError(s, name)
 		}
 	}
-	if !method.seen {
+	if !places[0].seen {
 		return garbage("has no %s", name)
 	}
 	return nil

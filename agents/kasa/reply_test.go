@@ -5,6 +5,9 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/wattline/wattline"
 )
 
 var replySeeds = []string{
@@ -92,4 +95,24 @@ func TestDecodingAllocatesNothing(t *testing.T) {
 	}); n > 0 {
 		t.Errorf("%v allocations", n)
 	}
+}
+
+// FuzzDaysDecode: statistics are read from any bytes without harm.
+func FuzzDaysDecode(f *testing.F) {
+	f.Add([]byte(`{"time":{"get_time":{"year":2026,"month":9,"mday":7,"hour":1,"min":2,"sec":3},"get_timezone":{"index":43}},"emeter":{"get_daystat":{"day_list":[{"year":2026,"month":9,"day":1,"energy":0.404}]}}}`))
+	for _, seed := range replySeeds {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var r daysReply
+		if err := r.decode(data); err != nil {
+			return
+		}
+		if !json.Valid(data) {
+			t.Errorf("%q is not JSON but was taken", data)
+		}
+		days := Days{Wh: map[Date]wattline.Milli{}}
+		_ = r.readClock(time.Now(), &days)
+		_ = r.readDays(Date{2026, 9, 1}, &days)
+	})
 }

@@ -15,6 +15,20 @@ func appendReadRequest(dst []byte, outletID string, metered bool) []byte {
 	return append(dst, '}')
 }
 
+// appendDaysRequest asks for the statistics of a month. The plugs want numbers for
+// it, and take but one month at a time.
+func appendDaysRequest(dst []byte, outletID string, question daysQuestion) []byte {
+	dst = appendContext(dst, outletID)
+	if question.clock {
+		dst = append(dst, `"time":{"get_time":{},"get_timezone":{}},`...)
+	}
+	dst = append(dst, `"emeter":{"get_daystat":{"year":`...)
+	dst = strconv.AppendInt(dst, int64(question.month.Year), 10)
+	dst = append(dst, `,"month":`...)
+	dst = strconv.AppendInt(dst, int64(question.month.Month), 10)
+	return append(dst, '}', '}', '}')
+}
+
 func appendRelayRequest(dst []byte, outletID string, on bool) []byte {
 	dst = appendContext(dst, outletID)
 	dst = append(dst, `"system":{"set_relay_state":{"state":`...)

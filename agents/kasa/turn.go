@@ -19,12 +19,17 @@ type turn struct {
 // the plug must be asked what it is again: a plug without a meter that has taken
 // the place of one with would hang on the question for its values.
 func (t *turn) ask(ctx context.Context) (at time.Time, err error) {
+	return t.askInto(ctx, t.scratch.reply.decode)
+}
+
+// askInto is ask with the answer decoded elsewhere.
+func (t *turn) askInto(ctx context.Context, decode func(answer []byte) error) (at time.Time, err error) {
 	at, failed := t.client.exchange(ctx, t.plug, t.scratch)
 	if failed != nil {
 		t.plug.info = nil
 		return at, failed
 	}
-	if err := t.scratch.reply.decode(t.scratch.answer); err != nil {
+	if err := decode(t.scratch.answer); err != nil {
 		t.plug.info = nil
 		t.client.drop(t.plug)
 		return at, sent(err, true)
