@@ -14,12 +14,15 @@ import (
 // change in Europe.
 func base() time.Time { return time.Date(2026, 3, 28, 21, 0, 0, 0, time.UTC) }
 
+const day = 24 * time.Hour
+
 // poll is how often the generated devices are read.
 const poll = 5 * time.Second
 
-// history draws what a device measured: mostly poll by poll, with gaps from
-// seconds to days, readings that never arrived, and two collectors at once.
-func history(t *rapid.T, device string) []wattline.Reading {
+// History draws what a device measured: mostly poll by poll, with gaps from
+// seconds to days, readings that never arrived, two collectors at once, meters
+// that begin anew, and readings made of a plug's own day statistics.
+func History(t *rapid.T, device string) []wattline.Reading {
 	n := rapid.IntRange(0, 60).Draw(t, "readings of "+device)
 	readings := make([]wattline.Reading, n)
 	at := base().Add(time.Duration(rapid.Int64Range(0, 4*3_600_000).Draw(t, "begins")) * time.Millisecond)
@@ -28,6 +31,9 @@ func history(t *rapid.T, device string) []wattline.Reading {
 		step, covers := nextStep(t)
 		at = at.Add(step)
 		energy += rapid.Int64Range(0, 1<<16).Draw(t, "used")
+		if rapid.IntRange(0, 20).Draw(t, "begins anew") == 20 {
+			energy = rapid.Int64Range(0, energy).Draw(t, "energy anew")
+		}
 		readings[i] = wattline.Reading{
 			Device:   device,
 			Time:     wattline.At(at),
@@ -39,7 +45,11 @@ func history(t *rapid.T, device string) []wattline.Reading {
 			Relay:    rapid.SampledFrom([]wattline.Relay{wattline.RelayOn, wattline.RelayOff}).Draw(t, "relay"),
 			RSSIdBm:  rapid.IntRange(-100, 0).Draw(t, "rssi"),
 			CoversS:  wattline.Milli(covers.Milliseconds()),
-			Quality:  wattline.Quality(rapid.IntRange(0, 7).Draw(t, "quality")),
+			Quality:  wattline.Quality(rapid.IntRange(0, 15).Draw(t, "quality")),
+		}
+		if covers == 0 && rapid.Bool().Draw(t, "estimated") {
+			at = at.Truncate(day).Add(day - time.Millisecond)
+			readings[i].Time, readings[i].Quality = wattline.At(at), wattline.QualityEstimated
 		}
 	}
 	return readings
@@ -63,9 +73,9 @@ func nextStep(t *rapid.T) (step, covers time.Duration) {
 	return poll + jitter, poll + jitter
 }
 
-// batches deals readings out in the order in which they arrive: mostly that of
+// Batches deals readings out in the order in which they arrive: mostly that of
 // time, some late, some more than once.
-func batches(t *rapid.T, readings []wattline.Reading) [][]wattline.Reading {
+func Batches(t *rapid.T, readings []wattline.Reading) [][]wattline.Reading {
 	var all [][]wattline.Reading
 	arriving := readings
 	if rapid.Bool().Draw(t, "out of order") {
@@ -91,7 +101,10 @@ func instant(t *rapid.T, readings []wattline.Reading, label string) time.Time {
 		return rapid.SampledFrom(readings).Draw(t, label).Time.Time
 	}
 	hours := rapid.Int64Range(-3, 60).Draw(t, label+" hour")
-	ms := rapid.SampledFrom([]int64{0, 0, 1, 900_000, 1_234_567}).Draw(t, label+" ms")
+	if rapid.IntRange(0, 3).Draw(t, label+" far off") == 3 {
+		hours *= 24
+	}
+	ms := rapid.SampledFrom([]int64{0, 0, 1, 899_999, 900_000, 1_234_567}).Draw(t, label+" ms")
 	return base().Add(time.Duration(hours)*time.Hour + time.Duration(ms)*time.Millisecond)
 }
 
@@ -117,9 +130,13 @@ func readingsQuestion(t *rapid.T, devices []string, readings []wattline.Reading)
 	return query
 }
 
-func summaryQuestion(t *rapid.T, devices []string, readings []wattline.Reading) store.SummaryQuery {
-	quarters := rapid.SampledFrom([]int{1, 2, 3, 4, 24, 32, 96}).Draw(t, "quarters")
-	query := store.SummaryQuery{Devices: devices, Every: time.Duration(quarters) * store.QuarterHour}
+// SummaryQuestion draws a question about devices, often at the very edges of
+// their readings.
+func SummaryQuestion(t *rapid.T, devices []string, readings []wattline.Reading) store.SummaryQuery {
+	quarters := rapid.SampledFrom([]int{1, 2, 3, 4, 24, 32, 96, 7 * 96}).Draw(t, "quarters")
+	query := store.SummaryQuery{
+		Devices: devices, Every: time.Duration(quarters) * store.QuarterHour, Values: rapid.Bool().Draw(t, "values"),
+	}
 	query.From, query.To = interval(t, readings)
 	return query
 }

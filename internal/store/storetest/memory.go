@@ -169,17 +169,19 @@ func (m *Memory) Rebuild(ctx context.Context, query store.RebuildQuery) (store.R
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	const day = 24 * 60 * 60
 	days := map[identity]bool{}
 	for _, device := range query.Devices {
 		for _, r := range m.devices[device] {
-			if at := r.Time.Unix() / day; at >= query.From.Unix()/day && at <= query.To.Add(-1).Unix()/day {
+			if at := dayOf(r.Time.Time); at >= dayOf(query.From) && at <= dayOf(query.To.Add(-1)) {
 				days[identity{device, at}] = true
 			}
 		}
 	}
 	return store.Rebuilt{Days: len(days)}, m.begin(ctx)
 }
+
+// dayOf is an instant's UTC day.
+func dayOf(at time.Time) int64 { return at.Unix() / int64(day/time.Second) }
 
 // identity is a device's UTC day.
 type identity struct {

@@ -116,14 +116,14 @@ func (s *suite) answersAsTheModel(t *testing.T) {
 		devices := deviceNames(t, s.rounds.Add(1))
 		var readings []wattline.Reading
 		for _, device := range devices {
-			readings = append(readings, history(t, device)...)
+			readings = append(readings, History(t, device)...)
 		}
-		for _, batch := range batches(t, readings) {
+		for _, batch := range Batches(t, readings) {
 			s.write(ctx, t, batch)
 		}
 		for range 4 {
 			s.compareReadings(ctx, t, readingsQuestion(t, devices, readings))
-			s.compareSummaries(ctx, t, summaryQuestion(t, devices, readings))
+			s.compareSummaries(ctx, t, SummaryQuestion(t, devices, readings))
 		}
 	})
 }
