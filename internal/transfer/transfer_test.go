@@ -1,0 +1,388 @@
+package transfer_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+	"pgregory.net/rapid"
+
+	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/internal/store"
+	"github.com/wattline/wattline/internal/store/storetest"
+	"github.com/wattline/wattline/internal/transfer"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestWhateverFailsTheTargetEndsWithWhatTheSourceHas(t *testing.T) {
+	note := filepath.Join(t.TempDir(), "note.json")
+	rapid.Check(t, func(rt *rapid.T) {
+		source, target := &faulty{Memory: drawn(rt)}, &faulty{Memory: storetest.NewMemory()}
+		faults := rapid.SliceOfN(rapid.SampledFrom(kinds()), 0, 12)
+		source.faults, target.faults = faults.Draw(rt, "faults of the source"), faults.Draw(rt, "faults of the target")
+		atOnce := rapid.IntRange(1, 4).Draw(rt, "at once")
+		most := len(source.faults) + len(target.faults) + 1
+		synctest.Test(t, func(t *testing.T) {
+			leaveTheYear2000()
+			task := transfer.Task{Source: source, Target: target, Note: note, Label: "test", AtOnce: atOnce, Patience: time.Hour}
+			report, err := transfer.Run(t.Context(), task)
+			for runs := 1; err != nil; runs++ {
+				if !errors.Is(err, errKilled) || runs > most {
+					t.Fatal(err)
+				}
+				report, err = transfer.Run(t.Context(), task)
+			}
+			if diff := cmp.Diff(everything(t, source.Memory), everything(t, target.Memory)); diff != "" {
+				t.Fatalf("source and target differ (-source +target):\n%s", diff)
+			}
+			if !report.OK() || report.Extra != 0 {
+				t.Fatalf("%+v", report)
+			}
+			if want := int64(len(everything(t, source.Memory))); report.Done != want || readingsIn(report) != want {
+				t.Fatalf("the report counts %d and %d readings of %d", report.Done, readingsIn(report), want)
+			}
+			if _, err := os.Stat(note); !errors.Is(err, os.ErrNotExist) {
+				t.Fatal("the note stays after the end")
+			}
+		})
+	})
+}
+
+func readingsIn(report *transfer.Report) (n int64) {
+	for _, d := range report.Devices {
+		n += d.Readings
+	}
+	return n
+}
+
+// drawn is a store with a few devices' readings over a few days.
+func drawn(t *rapid.T) *storetest.Memory {
+	s := storetest.NewMemory()
+	for _, device := range rapid.SliceOfDistinct(rapid.SampledFrom([]string{"a", "b", "c", "d-1", "d.2"}), rapid.ID[string]).Draw(t, "devices") {
+		at := monday().Add(time.Duration(rapid.IntRange(0, 3*86400).Draw(t, "begins")) * time.Second)
+		for i := range rapid.IntRange(0, 12).Draw(t, "readings") {
+			at = at.Add(time.Duration(rapid.IntRange(1, 20*3600*1000).Draw(t, "step")) * time.Millisecond)
+			keep(t, s, reading(device, at, i))
+		}
+	}
+	return s
+}
+
+func monday() time.Time { return time.Date(2026, 3, 23, 0, 0, 0, 0, time.UTC) }
+
+// leaveTheYear2000, in which a bubble's clock begins, for the days of the readings.
+func leaveTheYear2000() { time.Sleep(time.Until(monday().AddDate(0, 1, 0))) }
+
+func reading(device string, at time.Time, i int) wattline.Reading {
+	return wattline.Reading{
+		Device: device, Time: wattline.At(at), PowerW: wattline.Milli(60_000 + i), VoltageV: 230_000, CurrentA: 270,
+		EnergyWh: wattline.Milli(i * 1000), MeterWh: wattline.Milli(i * 1000), Relay: wattline.RelayOf(i%3 != 0), RSSIdBm: -50, CoversS: 5000,
+	}
+}
+
+type tester interface {
+	Fatal(args ...any)
+	Context() context.Context
+}
+
+func keep(t tester, s store.Store, readings ...wattline.Reading) {
+	if err := s.Write(t.Context(), readings); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func everything(t tester, s store.Store) []wattline.Reading {
+	devices, err := s.Devices(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(devices) == 0 {
+		return nil
+	}
+	all, err := s.Readings(t.Context(), store.Query{Devices: devices, From: monday().AddDate(-5, 0, 0), To: monday().AddDate(5, 0, 0), Limit: store.MaxLimit})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// fault is what becomes of a call.
+type fault string
+
+const (
+	none   fault = ""
+	away   fault = "away"                // a store that will be back
+	before fault = "killed before it"    // the process ends
+	after  fault = "killed after it"     // the store has done it, and nobody heard
+	half   fault = "half of it is taken" // and then the store is away
+)
+
+func kinds() []fault { return []fault{none, none, none, away, before, after, half} }
+
+var errKilled = errors.New("killed")
+
+// faulty is a store whose calls fail as planned, in their order, and then no more.
+type faulty struct {
+	*storetest.Memory
+
+	mu     sync.Mutex
+	faults []fault
+}
+
+func (f *faulty) next() fault {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.faults) == 0 {
+		return none
+	}
+	next := f.faults[0]
+	f.faults = f.faults[1:]
+	return next
+}
+
+func (f *faulty) Write(ctx context.Context, readings []wattline.Reading) error {
+	switch f.next() {
+	case away:
+		return &store.UnavailableError{Err: errors.New("away"), RetryAfter: time.Second}
+	case before:
+		return errKilled
+	case after:
+		return errors.Join(f.Memory.Write(ctx, readings), errKilled)
+	case half:
+		err := f.Memory.Write(ctx, readings[:len(readings)/2])
+		return errors.Join(err, &store.UnavailableError{Err: errors.New("away")})
+	}
+	return f.Memory.Write(ctx, readings)
+}
+
+func (f *faulty) Readings(ctx context.Context, query store.Query) ([]wattline.Reading, error) {
+	switch f.next() {
+	case away, half:
+		return nil, &store.UnavailableError{Err: errors.New("away")}
+	case before, after:
+		return nil, errKilled
+	}
+	return f.Memory.Readings(ctx, query)
+}
+
+func (f *faulty) Summaries(ctx context.Context, query store.SummaryQuery) ([]store.Series, error) {
+	switch f.next() {
+	case away, half:
+		return nil, &store.UnavailableError{Err: errors.New("away")}
+	case before, after:
+		return nil, errKilled
+	}
+	return f.Memory.Summaries(ctx, query)
+}
+
+// picky refuses what it is told to.
+type picky struct {
+	*storetest.Memory
+
+	refuses func(wattline.Reading) string
+}
+
+func (p picky) Write(ctx context.Context, readings []wattline.Reading) error {
+	var refused []store.RefusedReading
+	var taken []wattline.Reading
+	for i, r := range readings {
+		if reason := p.refuses(r); reason != "" {
+			refused = append(refused, store.RefusedReading{Index: i, Reason: reason})
+		} else {
+			taken = append(taken, r)
+		}
+	}
+	if err := p.Memory.Write(ctx, taken); err != nil || refused == nil {
+		return err
+	}
+	return &store.RefusedError{Readings: refused}
+}
+
+func TestWhatTheTargetLacksIsListed(t *testing.T) {
+	source := storetest.NewMemory()
+	for i := range 10 {
+		keep(t, source, reading("a", monday().Add(time.Duration(i)*6*time.Hour), i), reading("b", monday().Add(time.Duration(i)*6*time.Hour), i))
+	}
+
+	t.Run("a refused reading, with the reason, its day and its count", func(t *testing.T) {
+		target := picky{storetest.NewMemory(), func(r wattline.Reading) string {
+			if r.Device == "b" && r.Time.Before(monday().Add(7*time.Hour)) {
+				return "too old"
+			}
+			return ""
+		}}
+		report := run(t, transfer.Task{Source: source, Target: target})
+		if report.OK() || report.Refused != 2 || report.Mismatched != 1 {
+			t.Errorf("%+v", report)
+		}
+		want := []transfer.Refusal{{"b", wattline.At(monday()), "too old"}, {"b", wattline.At(monday().Add(6 * time.Hour)), "too old"}}
+		if diff := cmp.Diff(want, report.Refusals); diff != "" {
+			t.Error(diff)
+		}
+		lacking := []transfer.Mismatch{{Device: "b", Day: "2026-03-23", Source: 4, Target: 2, Missing: 2}}
+		if diff := cmp.Diff(lacking, report.Mismatches); diff != "" {
+			t.Error(diff)
+		}
+	})
+
+	t.Run("a reading of which the target had another version", func(t *testing.T) {
+		target := storetest.NewMemory()
+		keep(t, target, reading("a", monday().Add(6*time.Hour), 7))
+		report := run(t, transfer.Task{Source: source, Target: target})
+		want := []transfer.Mismatch{{Device: "a", Day: "2026-03-23", Source: 4, Target: 4, Different: 1}}
+		if diff := cmp.Diff(want, report.Mismatches); diff != "" || report.Refused != 0 {
+			t.Error(diff, report.Refused)
+		}
+	})
+
+	t.Run("everything, when nothing was copied", func(t *testing.T) {
+		target := storetest.NewMemory()
+		report := run(t, transfer.Task{Source: source, Target: target, VerifyOnly: true})
+		if len(report.Mismatches) != 6 || report.Mismatched != 6 || everything(t, target) != nil {
+			t.Errorf("%+v", report)
+		}
+	})
+
+	t.Run("but not what the target alone has", func(t *testing.T) {
+		target := storetest.NewMemory()
+		keep(t, target, reading("a", monday().Add(time.Hour), 1), reading("a", monday().AddDate(0, 1, 0), 9), reading("z", monday(), 1))
+		report := run(t, transfer.Task{Source: source, Target: target})
+		if !report.OK() || report.Extra != 1 {
+			t.Errorf("%+v", report)
+		}
+	})
+
+	t.Run("no more than a thousand times, and counted all the same", func(t *testing.T) {
+		many := storetest.NewMemory()
+		for i := range 1500 {
+			keep(t, many, reading("a", monday().Add(time.Duration(i)*time.Second), i))
+		}
+		target := picky{storetest.NewMemory(), func(wattline.Reading) string { return "no" }}
+		report := run(t, transfer.Task{Source: many, Target: target})
+		if report.Refused != 1500 || len(report.Refusals) != 1000 {
+			t.Error(report.Refused, len(report.Refusals))
+		}
+	})
+}
+
+func run(t *testing.T, task transfer.Task) *transfer.Report {
+	t.Helper()
+	report, err := transfer.Run(t.Context(), task)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return report
+}
+
+func TestATaskIsBounded(t *testing.T) {
+	source := storetest.NewMemory()
+	for i := range 100 {
+		keep(t, source, reading("a", monday().Add(time.Duration(i)*time.Hour), i), reading("b", monday().Add(time.Duration(i)*time.Hour), i))
+	}
+	for name, c := range map[string]struct {
+		devices      []string
+		since, until time.Time
+		want         int
+	}{
+		"by nothing":             {want: 200},
+		"to some devices":        {devices: []string{"b", "b"}, want: 100},
+		"from a time on":         {since: monday().Add(90 * time.Hour), want: 20},
+		"before a time":          {until: monday().Add(90 * time.Minute), want: 4},
+		"to a stretch":           {since: monday().Add(30*time.Hour + 1), until: monday().Add(32 * time.Hour), want: 2},
+		"to where there is none": {since: monday().AddDate(1, 0, 0), want: 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			target := storetest.NewMemory()
+			report := run(t, transfer.Task{Source: source, Target: target, Devices: c.devices, Since: c.since, Until: c.until})
+			if got := everything(t, target); len(got) != c.want || report.Done != int64(c.want) || !report.OK() {
+				t.Errorf("%d readings were copied, %d reported, want %d", len(got), report.Done, c.want)
+			}
+		})
+	}
+	for name, c := range map[string]struct {
+		task transfer.Task
+		says string
+	}{
+		"an unknown device":  {transfer.Task{Devices: []string{"a", "nope"}}, `"nope"`},
+		"a range backwards":  {transfer.Task{Since: monday(), Until: monday()}, "--since must come before"},
+		"a time before 2000": {transfer.Task{Since: time.Date(1999, 1, 1, 0, 0, 0, 0, time.UTC)}, "2000"},
+	} {
+		t.Run("not by "+name, func(t *testing.T) {
+			c.task.Source, c.task.Target = source, storetest.NewMemory()
+			if _, err := transfer.Run(t.Context(), c.task); err == nil || !strings.Contains(err.Error(), c.says) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+func TestAStoreThatStaysAwayEndsTheTask(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		leaveTheYear2000()
+		source, target := storetest.NewMemory(), storetest.NewMemory()
+		keep(t, source, reading("a", monday(), 1))
+		target.Fail(&store.UnavailableError{Err: errors.New("connection refused")})
+		began := time.Now()
+		_, err := transfer.Run(t.Context(), transfer.Task{Source: source, Target: target})
+		if err == nil || !strings.Contains(err.Error(), "the same command goes on from here") || !strings.Contains(err.Error(), "connection refused") {
+			t.Errorf("got %v", err)
+		}
+		if waited := time.Since(began); waited > 2*time.Minute {
+			t.Errorf("after %v", waited)
+		}
+		target.Fail(store.ErrMisconfigured)
+		began = time.Now()
+		if _, err := transfer.Run(t.Context(), transfer.Task{Source: source, Target: target}); !errors.Is(err, store.ErrMisconfigured) || time.Since(began) > 0 {
+			t.Errorf("what a person must mend: %v after %v", err, time.Since(began))
+		}
+	})
+}
+
+func TestANoteThatIsNotTheTasksOwnIsLeftAside(t *testing.T) {
+	source := storetest.NewMemory()
+	for i := range 5 {
+		keep(t, source, reading("a", monday().AddDate(0, 0, i), i))
+	}
+	note := filepath.Join(t.TempDir(), "deep", "note.json")
+	interrupted := &faulty{Memory: storetest.NewMemory(), faults: []fault{none, none, none, none, before}}
+	if _, err := transfer.Run(t.Context(), transfer.Task{Source: source, Target: interrupted, Note: note, Label: "one"}); !errors.Is(err, errKilled) {
+		t.Fatal(err)
+	}
+	other := storetest.NewMemory()
+	if report := run(t, transfer.Task{Source: source, Target: other, Note: note, Label: "other"}); len(everything(t, other)) != 5 || report.Done != 5 {
+		t.Errorf("%+v", report)
+	}
+	if err := os.WriteFile(note, []byte(`{"task":`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if report := run(t, transfer.Task{Source: source, Target: storetest.NewMemory(), Note: note, Label: "other"}); report.Done != 5 {
+		t.Errorf("%+v", report)
+	}
+}
+
+func TestProgressComesToTheTotal(t *testing.T) {
+	source := storetest.NewMemory()
+	for i := range 50 {
+		keep(t, source, reading("a", monday().Add(time.Duration(i)*time.Hour), i), reading("b", monday().Add(time.Duration(i)*time.Hour), i))
+	}
+	var seen []int64
+	run(t, transfer.Task{Source: source, Target: storetest.NewMemory(), Progress: func(done, total int64) {
+		if total != 100 {
+			t.Errorf("the total is %d", total)
+		}
+		seen = append(seen, done)
+	}})
+	if !slices.IsSorted(seen) || seen[len(seen)-1] != 100 {
+		t.Errorf("%v", seen)
+	}
+}
