@@ -17,6 +17,8 @@ type stream struct {
 	instance string
 	online   bool
 	seen     time.Time
+	// begun is when it was first heard of, as far as is known.
+	begun time.Time
 	// gone says that the instance no longer has the stream: what is lacking has
 	// been counted as lost, but if the stream comes back it goes on.
 	gone bool
@@ -58,7 +60,7 @@ func (b *book) follow(name string, now time.Time) *stream {
 	for len(b.streams) >= b.max {
 		b.evict(b.dispensable())
 	}
-	s := &stream{name: name, seen: now, changed: 1}
+	s := &stream{name: name, seen: now, begun: now, changed: 1}
 	b.streams[name] = s
 	b.evicted = slices.DeleteFunc(b.evicted, func(gone string) bool { return gone == name })
 	return s

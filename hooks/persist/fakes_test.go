@@ -71,6 +71,7 @@ type fakeBus struct {
 	collectors map[string]*collector
 	untrue     []string // broken promises
 	store      *fakeStore
+	answer     bus.Handler // the hook's
 }
 
 func newBus(s *fakeStore) *fakeBus {
@@ -153,6 +154,30 @@ func (b *fakeBus) OnPresence(hear func(wattline.Presence)) {
 	for _, p := range now {
 		hear(p)
 	}
+}
+
+func (b *fakeBus) Instance() string { return "hook-1" }
+
+func (b *fakeBus) Respond(_ bus.RespondOptions, handle bus.Handler) (func(), error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.answer = handle
+	return func() {}, nil
+}
+
+// ask puts a query to the hook, as an operator does.
+func (b *fakeBus) ask(ctx context.Context, verb string, query any) (any, error) {
+	body, err := json.Marshal(query)
+	if err != nil {
+		return nil, err
+	}
+	b.mu.Lock()
+	answer := b.answer
+	b.mu.Unlock()
+	return answer(ctx, bus.Request{
+		Topic:    wattline.Topic{Kind: wattline.TopicQuery, Component: wattline.RoleHook, Instance: "hook-1", Verb: verb},
+		Envelope: wattline.Envelope{Body: body},
+	})
 }
 
 // tell announces a collector, as a heartbeat does.

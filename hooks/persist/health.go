@@ -10,7 +10,6 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/wattline/wattline"
-	"github.com/wattline/wattline/internal/telemetry"
 )
 
 const complainEvery = time.Minute
@@ -22,6 +21,8 @@ type health struct {
 	since     time.Time
 	err       string
 	diskErr   string
+	// overflowing says that memory is full and that the log was told.
+	overflowing bool
 
 	misconfigured rate.Sometimes
 	letters       rate.Sometimes
@@ -34,7 +35,8 @@ func (h *Hook) Status() wattline.HookStatus {
 	defer h.mu.Unlock()
 	status := wattline.HookStatus{
 		Hook: h.options.Name, Failing: string(h.health.failing), Error: h.health.err, DiskError: h.health.diskErr,
-		Pending: h.pending.len(), Streams: h.book.status(now),
+		Pending: h.pending.len(), MaxPending: h.options.MaxPending, Overflowed: h.metrics.overflow.count(),
+		Lost: h.metrics.lost.count(), DeadLetters: h.letters.kept().letters, Streams: h.book.status(now),
 	}
 	if !h.health.lastWrite.IsZero() {
 		status.LastWrite = wattline.At(h.health.lastWrite)
@@ -116,57 +118,30 @@ func (h *Hook) complainOfLetters(first refusal) {
 	})
 }
 
-type metrics struct {
-	written, replayed, repeats, overflow, lost, letters, asks, askFailures telemetry.Counter
-
-	failures                *telemetry.CounterVec
-	writes                  interface{ Observe(seconds float64) }
-	pending, age            telemetry.Gauge
-	lagReadings, lagSeconds *telemetry.GaugeVec
-	byHook                  map[string]string
-}
-
-func newMetrics(r *telemetry.Registry, hook string) metrics {
-	counter := func(name, help string) telemetry.Counter {
-		return r.CounterVec("wattline_persist_"+name, help, "hook").WithLabelValues(hook)
-	}
-	gauge := func(name, help string) telemetry.Gauge {
-		return r.GaugeVec("wattline_persist_"+name, help, "hook").WithLabelValues(hook)
-	}
-	return metrics{
-		written:     counter("written_total", "Readings that the store has confirmed."),
-		replayed:    counter("replayed_total", "Readings among them that were asked of a collector."),
-		repeats:     counter("repeats_total", "Live readings that had come before."),
-		overflow:    counter("overflow_total", "Live readings for which memory was full; they are asked for later."),
-		lost:        counter("lost_total", "Readings that are nowhere any more."),
-		letters:     counter("dead_letters_total", "Readings that the store refused for good."),
-		asks:        counter("asks_total", "Pages asked of collectors."),
-		askFailures: counter("ask_failures_total", "Pages that were not had."),
-		failures: r.CounterVec("wattline_persist_write_failures_total", "Writes that the store did not take.",
-			"hook", "outcome"),
-		writes: r.HistogramVec("wattline_persist_write_seconds", "Time that a write took.",
-			[]float64{.001, .005, .01, .05, .1, .5, 1, 5, 30}, "hook").WithLabelValues(hook),
-		pending:     gauge("pending_readings", "Live readings that wait in memory."),
-		age:         gauge("last_write_age_seconds", "Time since the store last took something."),
-		lagReadings: r.GaugeVec("wattline_persist_lag_readings", "Readings of a stream that are not stored.", "hook", "stream"),
-		lagSeconds: r.GaugeVec("wattline_persist_lag_seconds",
-			"Age of the newest reading up to which all of a stream is stored, if some are not.", "hook", "stream"),
-		byHook: map[string]string{"hook": hook},
+// noteOverflow counts a reading for which memory is full, and logs the first.
+// The hook's mutex is held.
+func (h *Hook) noteOverflow() {
+	h.metrics.overflow.Add(1)
+	if !h.health.overflowing {
+		h.health.overflowing = true
+		h.log.Warn("memory for readings that wait for the store is full; the others stay with the collectors and are asked for later",
+			"readings", h.options.MaxPending)
 	}
 }
 
-func (h *Hook) showMetrics(now time.Time) {
-	status := h.Status()
-	h.metrics.pending.Set(float64(status.Pending))
-	if !status.LastWrite.IsZero() {
-		h.metrics.age.Set(now.Sub(status.LastWrite.Time).Seconds())
+// noteRoom ends an episode of full memory when a good part of it is free again.
+// The hook's mutex is held.
+func (h *Hook) noteRoom() {
+	if h.health.overflowing && h.pending.len() < h.options.MaxPending/2 {
+		h.health.overflowing = false
+		h.log.Info("memory has room for readings again", "overflowed_since_start", h.metrics.overflow.count())
 	}
-	h.metrics.lagReadings.DeletePartialMatch(h.metrics.byHook)
-	h.metrics.lagSeconds.DeletePartialMatch(h.metrics.byHook)
-	for _, s := range status.Streams {
-		h.metrics.lagReadings.WithLabelValues(h.options.Name, s.Stream).Set(float64(s.Behind))
-		h.metrics.lagSeconds.WithLabelValues(h.options.Name, s.Stream).Set(s.BehindS.Float())
-	}
+}
+
+// lettersDropped tells of dead letters that had to go for want of room.
+func (h *Hook) lettersDropped(letters int) {
+	h.metrics.lettersDropped.Add(float64(letters))
+	h.log.Error("the oldest dead letters were dropped: their files are full", "file", h.letters.path, "letters", letters)
 }
 
 // status is the streams by name.
@@ -179,8 +154,8 @@ func (b *book) status(now time.Time) []wattline.HookStream {
 		if !s.gone {
 			one.Behind = s.behind()
 		}
-		if one.Behind > 0 && s.storedAt > 0 {
-			one.BehindS = wattline.Milli(max(0, now.UnixMilli()-s.storedAt))
+		if one.Behind > 0 {
+			one.BehindS = wattline.Milli(max(0, now.UnixMilli()-cmp.Or(s.storedAt, s.begun.UnixMilli())))
 		}
 		list = append(list, one)
 	}

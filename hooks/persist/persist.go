@@ -50,6 +50,8 @@ type Bus interface {
 	hooks.Bus
 	Retain(ctx context.Context, topic wattline.Topic, payload any) error
 	Ask(ctx context.Context, ask bus.Ask) (json.RawMessage, error)
+	Respond(bus.RespondOptions, bus.Handler) (cancel func(), err error)
+	Instance() string
 	OnPresence(hear func(wattline.Presence))
 }
 
@@ -133,8 +135,13 @@ type Hook struct {
 	options Options
 	log     *slog.Logger
 	metrics metrics
+	began   time.Time
+	// shown are the streams that have gauges.
+	shown   map[string]bool
 	ledger  *ledger
-	letters letterBox
+	letters deadLetters
+	// resending is held while dead letters are sent again.
+	resending sync.Mutex
 	// jobs are answered questions on their way to the writer.
 	jobs chan job
 	// wake tells the writer, and kick the replays, that there may be work.
@@ -162,14 +169,16 @@ func New(ctx context.Context, options Options) (*Hook, error) {
 		return nil, fmt.Errorf("hook %s: %w", o.Name, err)
 	}
 	h := &Hook{
-		options: o, log: o.Log, metrics: newMetrics(o.Metrics, o.Name), ledger: opened,
-		letters: letterBox{path: filepath.Join(o.Dir, o.Name+".dead-letters.ndjson"), maxBytes: o.DeadLetterBytes},
-		jobs:    make(chan job), wake: make(chan struct{}, 1), kick: make(chan struct{}, 1),
+		options: o, log: o.Log, metrics: newMetrics(o.Metrics, o.Name), began: time.Now(), ledger: opened,
+		jobs: make(chan job), wake: make(chan struct{}, 1), kick: make(chan struct{}, 1),
 		book: newBook(o.MaxStreams),
 	}
+	h.letters.letterBox = letterBox{path: filepath.Join(o.Dir, o.Name+".dead-letters.ndjson"), maxBytes: o.DeadLetterBytes}
+	h.letters.onDrop = h.lettersDropped
 	if err := opened.load(ctx, h.book); err != nil {
 		return nil, errors.Join(fmt.Errorf("hook %s: %w", o.Name, err), opened.close())
 	}
+	h.noteDisk(h.letters.count())
 	return h, nil
 }
 
@@ -185,6 +194,12 @@ func (h *Hook) Run(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("hook %s: %w", h.options.Name, err)
 	}
+	stopAnswering, err := h.answer()
+	if err != nil {
+		stop()
+		return fmt.Errorf("hook %s: %w", h.options.Name, err)
+	}
+	defer stopAnswering()
 	var replays sync.WaitGroup
 	replays.Go(func() { h.replay(ctx) })
 	h.write(ctx)
@@ -199,7 +214,7 @@ func (h *Hook) take(_ context.Context, reading wattline.Reading) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.pending.len() >= h.options.MaxPending {
-		h.metrics.overflow.Inc()
+		h.noteOverflow()
 		if h.book.miss(reading, now) {
 			h.metrics.lost.Inc()
 		}

@@ -41,6 +41,7 @@ func (h *Hook) replay(ctx context.Context) {
 // tick passes time.
 func (h *Hook) tick(now time.Time) {
 	h.mu.Lock()
+	h.noteRoom()
 	h.book.ripen()
 	lost := h.book.expire(now.Add(-h.options.ForgetAfter))
 	h.mu.Unlock()
