@@ -101,6 +101,7 @@ func (p *Plug) goDark(until int64, unpowered bool) {
 // Statistics survive.
 func (p *Plug) restart() {
 	p.cal.bootMS = p.at
+	p.cal.unsynced = p.cal.unsynced || p.noNTP
 	for i := range p.outlets {
 		o := &p.outlets[i]
 		o.meter = 0

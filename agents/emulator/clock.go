@@ -59,11 +59,16 @@ func (c calendar) day(ms int64) (today date, end int64) {
 
 type date struct{ year, month, day int }
 
-// zoneIndex is the index in the plugs' table of zones for a zone's standard
-// offset in whole hours; 38 is UTC.
+// zoneIndex is the index in the plugs' table of zones for a zone's offset in whole
+// hours in the northern winter; 38 is UTC, 39 London.
 func zoneIndex(zone *time.Location) int64 {
 	_, seconds := time.Date(2026, 1, 15, 0, 0, 0, 0, zone).Zone()
+	_, summer := time.Date(2026, 7, 15, 0, 0, 0, 0, zone).Zone()
 	switch seconds / 3600 {
+	case 0:
+		if summer > 0 {
+			return 39
+		}
 	case -8:
 		return 6
 	case -6:

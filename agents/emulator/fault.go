@@ -12,39 +12,44 @@ import (
 type FaultKind string
 
 // The faults. What a request asks for is done under all of them but the first
-// four; it is the answer that suffers.
+// seven; it is the answer that suffers.
 const (
 	NoFault  FaultKind = ""
 	Refuse   FaultKind = "refuse"    // the port is closed
 	Offline  FaultKind = "offline"   // connecting times out, open connections fall silent
 	PowerCut FaultKind = "power-cut" // offline for a moment, then counters from zero; the relay is kept
-	Hang     FaultKind = "hang"      // takes requests, never answers
-	Reset    FaultKind = "reset"     // RST in the middle of the answer
-	Short    FaultKind = "short"     // the answer ends before its length
-	Huge     FaultKind = "huge"      // the header announces 2 GiB
-	Garbage  FaultKind = "garbage"   // random bytes
-	BadJSON  FaultKind = "wrong-json"
-	Drip     FaultKind = "drip"         // a byte at a time
-	DevError FaultKind = "device-error" // every method answers an err_code
-	Spike    FaultKind = "spike"        // a reading above 100 kW
-	Latency  FaultKind = "latency"      // answers late
+	// Three that end in a restart as well: its names, rules and statistics are gone;
+	// another plug stands in its place; the one before is back.
+	FactoryReset FaultKind = "factory-reset"
+	Replaced     FaultKind = "replaced"
+	PutBack      FaultKind = "put-back"
+	Hang         FaultKind = "hang"    // takes requests, never answers
+	Reset        FaultKind = "reset"   // RST in the middle of the answer
+	Short        FaultKind = "short"   // the answer ends before its length
+	Huge         FaultKind = "huge"    // the header announces 2 GiB
+	Garbage      FaultKind = "garbage" // random bytes
+	BadJSON      FaultKind = "wrong-json"
+	Drip         FaultKind = "drip"         // a byte at a time
+	DevError     FaultKind = "device-error" // every method answers an err_code
+	Spike        FaultKind = "spike"        // a reading above 100 kW
+	Latency      FaultKind = "latency"      // answers late
 )
 
 // FaultKinds lists every fault.
 func FaultKinds() []FaultKind {
-	return []FaultKind{Refuse, Offline, PowerCut, Hang, Reset, Short, Huge, Garbage, BadJSON, Drip, DevError, Spike, Latency}
+	return []FaultKind{Refuse, Offline, PowerCut, FactoryReset, Replaced, PutBack, Hang, Reset, Short, Huge, Garbage, BadJSON, Drip, DevError, Spike, Latency}
 }
 
 // Fault is a misbehaviour and how long it lasts. A plug has one at a time.
 type Fault struct {
 	Kind FaultKind
-	// Probability with which it strikes a request; 0 is always. Refuse, Offline
-	// and PowerCut do not ask.
+	// Probability with which it strikes a request; 0 is always. Refuse, Offline and
+	// those that end in a restart do not ask.
 	Probability float64
 	// Times it strikes before it clears itself; 0 is until cleared (once for Spike).
 	Times int
-	// For is how long it lasts in emulated time; 0 is until cleared (3 s for
-	// PowerCut).
+	// For is how long it lasts in emulated time; 0 is until cleared (3 s for those
+	// that end in a restart).
 	For time.Duration
 	// Delay is the pause before each byte of Drip (0 is 100 ms) and before the
 	// answer of Latency (0 is 1 s).
@@ -146,7 +151,13 @@ func (f Fault) check() error {
 }
 
 // ofReach: the fault is one of reaching the plug, not of an answer.
-func (k FaultKind) ofReach() bool { return k == Refuse || k == Offline || k == PowerCut }
+func (k FaultKind) ofReach() bool {
+	switch k {
+	case Refuse, Offline, PowerCut, FactoryReset, Replaced, PutBack:
+		return true
+	}
+	return false
+}
 
 // String is the form that ParseFault reads.
 func (f Fault) String() string {
@@ -200,7 +211,8 @@ func ParseFaults(text string) ([]PlugFault, error) {
 }
 
 // SetFault makes the plug misbehave from now on, instead of how it did before.
-// The zero Fault clears. PowerCut happens at once and leaves no fault behind.
+// The zero Fault clears. Those that end in a restart happen at once and leave no
+// fault behind; PutBack is an error for a plug that was not replaced.
 func (p *Plug) SetFault(f Fault) error {
 	if err := f.check(); err != nil {
 		return fmt.Errorf("plug %s: %w", p.spec.ID, err)
@@ -208,20 +220,19 @@ func (p *Plug) SetFault(f Fault) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.advance()
+	atOnce, err := p.strikeNow(f)
+	if err != nil {
+		return err
+	}
+	if atOnce {
+		f = Fault{}
+	}
 	p.fault, p.faultEnds = f, 0
 	if f.For > 0 {
 		p.faultEnds = p.at + max(1, f.For.Milliseconds())
 	}
 	if f.Kind == Spike && f.Times == 0 {
 		p.fault.Times = 1
-	}
-	if f.Kind == PowerCut {
-		p.fault, p.faultEnds = Fault{}, 0
-		length := f.For
-		if length == 0 {
-			length = defaultPowerCut
-		}
-		p.goDark(p.at+max(1, length.Milliseconds()), true)
 	}
 	p.wake()
 	return nil

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -313,12 +314,15 @@ func TestFaultsAreRead(t *testing.T) {
 		}
 	})
 	t.Run("as they are written", func(t *testing.T) {
+		unasked := []emulator.FaultKind{
+			emulator.Refuse, emulator.Offline, emulator.PowerCut, emulator.FactoryReset, emulator.Replaced, emulator.PutBack,
+		}
 		rapid.Check(t, func(t *rapid.T) {
 			f := emulator.Fault{Kind: rapid.SampledFrom(emulator.FaultKinds()).Draw(t, "kind")}
 			f.For = time.Duration(rapid.Int64Range(0, 1e15).Draw(t, "for"))
 			f.Delay = time.Duration(rapid.Int64Range(0, 1e15).Draw(t, "delay"))
 			f.Code = rapid.IntRange(-20_000, 20_000).Draw(t, "code")
-			if f.Kind != emulator.Refuse && f.Kind != emulator.Offline && f.Kind != emulator.PowerCut {
+			if !slices.Contains(unasked, f.Kind) {
 				f.Probability = rapid.Float64Range(0, 1).Draw(t, "p")
 				f.Times = rapid.IntRange(0, 1000).Draw(t, "n")
 			}

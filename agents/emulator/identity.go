@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// identity is what a plug calls itself; the same for the same id and seed.
+// identity is what a plug calls itself; the same for the same id, seed and unit.
 type identity struct {
 	deviceID string // 40 digits
 	hwID     string // 32
@@ -16,8 +16,11 @@ type identity struct {
 	mac      string
 }
 
-func newIdentity(s Spec) identity {
+func newIdentity(s Spec, unit int) identity {
 	own := hexOf(fmt.Sprintf("%s/%d", s.ID, s.Seed))
+	if unit > 0 {
+		own = hexOf(fmt.Sprintf("%s/%d/%d", s.ID, s.Seed, unit))
+	}
 	kind := hexOf(string(s.Model))
 	return identity{
 		deviceID: "8006" + own[:36],

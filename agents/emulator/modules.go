@@ -14,7 +14,7 @@ func (e *exchange) time(c call) int {
 		e.w.int("index", e.tzIndex)
 		if e.traits.floats {
 			name, _ := e.cal.local(e.at).Zone()
-			e.w.text("zone_str", e.opts.Zone.String())
+			e.w.text("zone_str", e.cal.zone.String())
 			e.w.text("tz_str", name)
 			e.w.int("dst_offset", 0)
 		}

@@ -37,6 +37,10 @@ type Plug struct {
 	rebootAt  int64 // 0: none asked for
 	darkUntil int64 // 0: not away
 	unpowered bool  // away for want of mains
+	noNTP     bool  // nobody tells it the time when it starts
+	number    int   // of the unit that stands here
+	hired     int   // how many units there have been besides the first
+	removed   unit  // the one before
 	fault     Fault
 	faultEnds int64         // 0: until cleared
 	rng       *rand.Rand    // of faults
@@ -91,17 +95,21 @@ func newPlug(spec Spec, opts Options, clock *clock) (*Plug, error) {
 	if err != nil {
 		return nil, err
 	}
+	zone := spec.Zone
+	if zone == nil {
+		zone = opts.Zone
+	}
 	born := clock.ms() - opts.History.Milliseconds()
 	for i := range outlets {
 		outlets[i].onSince, outlets[i].known = born, born
 		outlets[i].feed(born, outlets[i].relay)
 	}
 	return &Plug{
-		spec: spec, opts: opts, traits: spec.Model.traits(), self: newIdentity(spec), clock: clock,
+		spec: spec, opts: opts, traits: spec.Model.traits(), self: newIdentity(spec, 0), clock: clock,
 		dice: dice{spec.Seed, opts.Zone}, log: opts.Log.With("plug", spec.ID),
 		turn: make(chan struct{}, 1), changed: make(chan struct{}),
-		at: born, outlets: outlets, alias: spec.Alias, tzIndex: zoneIndex(opts.Zone),
-		cal:     calendar{zone: opts.Zone, bootMS: born},
+		at: born, outlets: outlets, alias: spec.Alias, tzIndex: zoneIndex(zone),
+		cal:     calendar{zone: zone, bootMS: born},
 		rng:     rand.New(rand.NewPCG(spec.Seed, mix(spec.Seed, saltTrait, 0))),
 		answers: answerLog{keep: opts.KeepAnswers},
 	}, nil
@@ -114,10 +122,16 @@ func (p *Plug) ID() string { return p.spec.ID }
 func (p *Plug) Model() Model { return p.spec.Model }
 
 // DeviceID is the 40 digits by which the plug identifies itself.
-func (p *Plug) DeviceID() string { return p.self.deviceID }
+func (p *Plug) DeviceID() string { return p.identity().deviceID }
 
 // ChildID is the id by which a strip's outlet is addressed.
-func (p *Plug) ChildID(outlet int) string { return p.self.childID(outlet) }
+func (p *Plug) ChildID(outlet int) string { return p.identity().childID(outlet) }
+
+func (p *Plug) identity() identity {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.self
+}
 
 // Outlets is 6 for a strip and 1 for everything else.
 func (p *Plug) Outlets() int { return len(p.outlets) }

@@ -32,6 +32,8 @@ type Spec struct {
 	Address string
 	// Off starts with the relay open.
 	Off bool
+	// Zone is that of the plug's own clock; nil is Options.Zone.
+	Zone *time.Location
 }
 
 // OutletSpec is one outlet of a strip.
@@ -48,7 +50,8 @@ type Options struct {
 	// Speed is how much faster than Now emulated time passes; 0 is 1. Waiting for
 	// clients, latency and drip are not sped up.
 	Speed float64
-	// Zone is that of the office and of the plugs' clocks; nil is UTC.
+	// Zone is that of the office and of the plugs' clocks, unless they have their
+	// own; nil is UTC.
 	Zone *time.Location
 	// Log gets a debug line per fault struck and a warning per change of state.
 	Log *slog.Logger

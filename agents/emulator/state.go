@@ -33,6 +33,7 @@ func (s officeState) latest() int64 {
 
 type plugState struct {
 	AtMS    int64         `json:"at_ms"`
+	Number  int           `json:"number,omitempty"`
 	Alias   string        `json:"alias"`
 	LEDOff  int           `json:"led_off"`
 	Outlets []outletState `json:"outlets"`
@@ -119,7 +120,7 @@ func (p *Plug) save() plugState {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.advance()
-	state := plugState{AtMS: p.at, Alias: p.alias, LEDOff: p.ledOff, Outlets: make([]outletState, len(p.outlets))}
+	state := plugState{AtMS: p.at, Number: p.number, Alias: p.alias, LEDOff: p.ledOff, Outlets: make([]outletState, len(p.outlets))}
 	for i := range p.outlets {
 		o := &p.outlets[i]
 		state.Outlets[i] = outletState{
@@ -147,6 +148,8 @@ func (p *Plug) restore(state plugState) {
 		p.alias = state.Alias
 	}
 	p.ledOff = state.LEDOff & 1
+	p.number = max(0, state.Number)
+	p.hired, p.self = p.number, newIdentity(p.spec, p.number)
 	for i, from := range state.Outlets {
 		o := &p.outlets[i]
 		o.relay, o.onSince = from.Relay, from.SinceMS

@@ -131,11 +131,7 @@ func (e *exchange) reset(c call) int {
 	if code := e.reboot(c); code != okCode {
 		return code
 	}
-	e.alias, e.ledOff, e.latitude, e.longitude = e.spec.Alias, 0, 0, 0
-	for i := range e.outlets {
-		e.outlets[i].stats = ledger{}
-		e.outlets[i].rule = nil
-	}
+	e.forget()
 	return okCode
 }
 
