@@ -8,6 +8,8 @@ const (
 	VerbGet         = "get"         // registry: GetQuery → Device
 	VerbReadings    = "readings"    // history: ReadingsQuery → ReadingsPage
 	VerbConsumption = "consumption" // history: ConsumptionQuery → ConsumptionPage
+	VerbAggregate   = "aggregate"   // history: AggregateQuery → AggregatePage
+	VerbRebuild     = "rebuild"     // history: RebuildQuery → RebuildPage
 	VerbReplay      = "replay"      // collector: ReplayQuery → ReplayPage
 	VerbRead        = "read"        // collector: GetQuery → FreshState
 )
@@ -38,8 +40,12 @@ type FreshState struct {
 	Reading *Reading `json:"reading,omitempty"`
 }
 
-// MaxPage bounds the limit of every paged query.
-const MaxPage = 1000
+// Bounds of the limit of a paged query: MaxHistoryPage of the history's, MaxPage
+// of all others.
+const (
+	MaxPage        = 1000
+	MaxHistoryPage = 5000
+)
 
 // ReadingsQuery asks for raw readings of some devices in [From, To), ordered by
 // device and then time.
@@ -68,18 +74,19 @@ const (
 	WindowDay     Window = "day"
 	WindowWeek    Window = "week"
 	WindowMonth   Window = "month"
+	WindowYear    Window = "year"
 )
 
 // Valid tells whether it is one of the windows.
 func (w Window) Valid() bool {
 	switch w {
-	case WindowQuarter, WindowHour, WindowDay, WindowWeek, WindowMonth:
+	case WindowQuarter, WindowHour, WindowDay, WindowWeek, WindowMonth, WindowYear:
 		return true
 	}
 	return false
 }
 
-// Group is some devices whose consumption is added up under one name.
+// Group is some devices that are counted together under one name.
 type Group struct {
 	Name    string   `json:"name"`
 	Devices []string `json:"devices"`
@@ -126,6 +133,29 @@ type Consumption struct {
 	// Estimated says that energy used while nobody was reading is included, so
 	// that some of it may belong to an earlier window.
 	Estimated bool `json:"estimated,omitempty"`
+}
+
+// RebuildQuery asks the history to make the quarter-hours of [From, To) anew from
+// the raw readings, as far as these are still kept. No devices means all.
+type RebuildQuery struct {
+	Devices []string `json:"devices,omitempty"`
+	From    Time     `json:"from"`
+	To      Time     `json:"to"`
+	// Cursor is the Next of the page before.
+	Cursor string `json:"cursor,omitempty"`
+}
+
+// RebuildPage says what a part of the work came to. Next is empty when all is done.
+type RebuildPage struct {
+	// Days counts the days of devices that had readings, Changed those of them
+	// that were not right.
+	Days    int `json:"days"`
+	Changed int `json:"changed"`
+	// Done and Total count the days of devices that were gone through, with this
+	// page and those before it.
+	Done  int    `json:"done"`
+	Total int    `json:"total"`
+	Next  string `json:"next,omitempty"`
 }
 
 // ReplayQuery asks a collector for the readings of its journal from a number on.

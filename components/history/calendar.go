@@ -7,12 +7,16 @@ import (
 	"github.com/wattline/wattline/internal/store"
 )
 
-// edges cuts [from, to) at the starts of the calendar's windows: the first edge
+// edges cuts [from, to) at the starts of the calendar's windows, nowhere if no
+// window is given: the first edge
 // is from, the last one to, and each is later than the one before. Every instant
 // of the range lies in exactly one window, whatever the zone's clocks do. At
 // most limit+1 edges are made; more says that the range has more windows.
 func edges(window wattline.Window, from, to time.Time, zone *time.Location, limit int) (cuts []time.Time, more bool) {
 	cuts = []time.Time{from.UTC()}
+	if window == "" {
+		return append(cuts, to.UTC()), false
+	}
 	for next := nextStart(window, from, zone); next.Before(to); next = nextStart(window, next, zone) {
 		if len(cuts) > limit-1 {
 			return nil, true
@@ -58,7 +62,7 @@ func dateOf(year int, month time.Month, day int) date {
 	return date(time.Date(year, month, day, noon, 0, 0, 0, time.UTC))
 }
 
-// dayAfter is the first day of the step-th next day, week or month.
+// dayAfter is the first day of the step-th next day, week, month or year.
 func dayAfter(window wattline.Window, year int, month time.Month, day, step int) date {
 	switch window {
 	case wattline.WindowWeek: // ISO 8601: weeks begin on Monday
@@ -67,6 +71,8 @@ func dayAfter(window wattline.Window, year int, month time.Month, day, step int)
 		return dateOf(year, month, day-sinceMonday+daysOfWeek*step)
 	case wattline.WindowMonth:
 		return dateOf(year, month+time.Month(step), 1)
+	case wattline.WindowYear:
+		return dateOf(year+step, time.January, 1)
 	}
 	return dateOf(year, month, day+step)
 }

@@ -1,7 +1,11 @@
 package history
 
 import (
+	"archive/zip"
 	"fmt"
+	"path/filepath"
+	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -18,22 +22,32 @@ func zone(t interface{ Fatal(...any) }, name string) *time.Location {
 	return location
 }
 
-func zones() []string {
-	return []string{
-		"UTC", "Europe/Madrid", "America/New_York", "Asia/Kolkata", "Asia/Kathmandu", "Australia/Lord_Howe", "America/Sao_Paulo",
-		"Asia/Beirut", "America/Havana", "Pacific/Apia", "Africa/Casablanca", "Pacific/Chatham", "America/St_Johns",
+// everyZone is all the names that the time zone database has.
+func everyZone(t testing.TB) (names []string) {
+	t.Helper()
+	database, err := zip.OpenReader(filepath.Join(runtime.GOROOT(), "lib", "time", "zoneinfo.zip")) //nolint:staticcheck // tests run where Go is
+	if err != nil {
+		t.Fatal(err)
 	}
+	defer database.Close()
+	for _, file := range database.File {
+		if !strings.HasSuffix(file.Name, "/") {
+			names = append(names, file.Name)
+		}
+	}
+	return names
 }
 
 func windows() []wattline.Window {
-	return []wattline.Window{wattline.WindowQuarter, wattline.WindowHour, wattline.WindowDay, wattline.WindowWeek, wattline.WindowMonth}
+	return []wattline.Window{"quarter", "hour", "day", "week", "month", "year"}
 }
 
 func TestWindowsTileTheRangeAndBeginWhereTheCalendarSays(t *testing.T) {
+	zones := everyZone(t)
 	rapid.Check(t, func(t *rapid.T) {
-		in := zone(t, rapid.SampledFrom(zones()).Draw(t, "zone"))
+		in := zone(t, rapid.SampledFrom(zones).Draw(t, "zone"))
 		window := rapid.SampledFrom(windows()).Draw(t, "window")
-		most := map[wattline.Window]int64{"quarter": 3 * 86400, "hour": 10 * 86400, "day": 200 * 86400, "week": 900 * 86400, "month": 3000 * 86400}[window]
+		most := map[wattline.Window]int64{"quarter": 3 * 86400, "hour": 10 * 86400, "day": 200 * 86400, "week": 900 * 86400, "month": 3000 * 86400, "year": 20 * 366 * 86400}[window]
 		from := time.Unix(rapid.Int64Range(946_684_800, 1_900_000_000).Draw(t, "from"), 0).UTC()
 		to := from.Add(time.Duration(rapid.Int64Range(1, most).Draw(t, "length")) * time.Second)
 		cuts, more := edges(window, from, to, in, maxWindows)
@@ -60,7 +74,7 @@ func TestWindowsTileTheRangeAndBeginWhereTheCalendarSays(t *testing.T) {
 func longest(window wattline.Window) time.Duration {
 	const day = 24 * time.Hour
 	return map[wattline.Window]time.Duration{
-		"quarter": 15 * time.Minute, "hour": 2 * time.Hour, "day": day + 3*time.Hour, "week": 7*day + 3*time.Hour, "month": 31*day + 3*time.Hour,
+		"quarter": 15 * time.Minute, "hour": 2 * time.Hour, "day": day + 3*time.Hour, "week": 7*day + 3*time.Hour, "month": 31*day + 3*time.Hour, "year": 366*day + 3*time.Hour,
 	}[window]
 }
 
@@ -79,6 +93,8 @@ func begins(window wattline.Window, at time.Time) bool {
 		_, week := at.ISOWeek()
 		_, weekBefore := before.ISOWeek()
 		return week != weekBefore
+	case wattline.WindowYear:
+		return at.Year() != before.Year()
 	}
 	return at.Month() != before.Month()
 }

@@ -23,14 +23,14 @@ type use struct {
 	lowest, highest wattline.Milli
 }
 
-// usesOf turns a device's summaries into what it used between the edges.
+// usesOf turns a device's summaries of the windows between the edges into what it
+// used in each.
 //
 // The counter at an edge is interpolated between the readings on either side if
 // the later one observed the time between them. Otherwise all that was used
 // meanwhile belongs to the window of the later one. Each edge has one value, so
 // that what the windows used adds up to what the whole range did.
-func usesOf(series store.Series, edges []time.Time) []use {
-	windows := summariesOf(series.Spans, edges)
+func usesOf(series store.Series, windows []wattline.Summary, edges []time.Time) []use {
 	following := followingOf(windows, series.After)
 	uses := make([]use, len(windows))
 	last := series.Before
@@ -44,6 +44,21 @@ func usesOf(series store.Series, edges []time.Time) []use {
 }
 
 type span struct{ start, end time.Time }
+
+// overlap is how much two spans have in common.
+func (s span) overlap(other span) time.Duration {
+	if other.start.After(s.start) {
+		s.start = other.start
+	}
+	return max(0, earlier(s.end, other.end).Sub(s.start))
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
 
 // summariesOf merges the spans of the store into those of the windows.
 func summariesOf(spans []store.Span, edges []time.Time) []wattline.Summary {
@@ -104,15 +119,7 @@ func useOf(w wattline.Summary, within span, last, next *wattline.Point) use {
 
 // overlap is how much of a span a reading observed.
 func overlap(point wattline.Point, within span) time.Duration {
-	began := point.Time.Add(-time.Duration(point.CoversS) * time.Millisecond)
-	if within.start.After(began) {
-		began = within.start
-	}
-	ended := point.Time.Time
-	if within.end.Before(ended) {
-		ended = within.end
-	}
-	return max(0, ended.Sub(began))
+	return within.overlap(span{point.Time.Add(-time.Duration(point.CoversS) * time.Millisecond), point.Time.Time})
 }
 
 // counterAt is the counter at an edge between two neighbouring readings.

@@ -1,21 +1,17 @@
 // Package history is the component that answers questions about the past: raw
-// readings, and energy and power per calendar window. It is written once over
-// the contract of the stores; the calendar, the grouping and the interpolation
-// are pure functions here.
+// readings, and per calendar window energy and power or what an operation makes
+// of the readings. It is written once over the contract of the stores; the
+// calendar, the grouping, the interpolation and the operations are pure functions
+// here.
 package history
 
 import (
-	"context"
-	"encoding/json"
-	"fmt"
+	"cmp"
 	"log/slog"
-	"strconv"
-	"strings"
 
 	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/components"
 	"github.com/wattline/wattline/internal/store"
-	"github.com/wattline/wattline/internal/strictjson"
 )
 
 const (
@@ -23,101 +19,42 @@ const (
 	maxDevices   = 10_000
 )
 
+// defaultMaxReadings is of Options.MaxReadings.
+const defaultMaxReadings = 1_000_000
+
 // Options make a History.
 type Options struct {
 	Store store.Store
 	Log   *slog.Logger
+	// MaxReadings is how many raw readings one row of an aggregate may take (median,
+	// percentile and the like), and about how many a page of rows; 1,000,000.
+	MaxReadings int
 }
 
-// History answers readings and consumption. It is safe for concurrent use.
+// History answers questions. It is safe for concurrent use.
 type History struct {
-	store store.Store
-	log   *slog.Logger
+	store       store.Store
+	log         *slog.Logger
+	maxReadings int
 }
 
 // New makes the component; components.Serve runs it.
 func New(options Options) *History {
-	return &History{store: options.Store, log: options.Log.With("role", wattline.RoleHistory)}
+	return &History{
+		store: options.Store, log: options.Log.With("role", wattline.RoleHistory),
+		maxReadings: cmp.Or(options.MaxReadings, defaultMaxReadings),
+	}
 }
 
 // Name is history.
 func (h *History) Name() string { return wattline.RoleHistory }
 
-// Verbs are readings and consumption.
+// Verbs are what it answers.
 func (h *History) Verbs() map[string]components.Handler {
-	return map[string]components.Handler{wattline.VerbReadings: h.readings, wattline.VerbConsumption: h.consumption}
-}
-
-// readings answers with a page of raw readings.
-func (h *History) readings(ctx context.Context, body json.RawMessage) (any, error) {
-	var query wattline.ReadingsQuery
-	if err := strictjson.Decode(body, &query); err != nil {
-		return nil, err
+	return map[string]components.Handler{
+		wattline.VerbReadings:    h.readings,
+		wattline.VerbConsumption: h.consumption,
+		wattline.VerbAggregate:   h.aggregate,
+		wattline.VerbRebuild:     h.rebuild,
 	}
-	after, err := checkReadings(query)
-	if err != nil {
-		return nil, err
-	}
-	if query.Limit == 0 {
-		query.Limit = defaultLimit
-	}
-	found, err := h.store.Readings(ctx, store.Query{
-		Devices: distinct(query.Devices), From: query.From.Time, To: query.To.Time, After: after, Limit: query.Limit,
-	})
-	if err != nil {
-		return nil, h.storeError(err)
-	}
-	page := wattline.ReadingsPage{Readings: found}
-	if len(found) == query.Limit {
-		last := found[len(found)-1]
-		page.Next = positionCursor(store.Position{Device: last.Device, Time: last.Time.Time})
-	}
-	if page.Readings == nil {
-		page.Readings = []wattline.Reading{}
-	}
-	return page, nil
-}
-
-func checkReadings(query wattline.ReadingsQuery) (after store.Position, err error) {
-	var found []wattline.FieldError
-	if len(query.Devices) == 0 || len(query.Devices) > maxDevices {
-		found = append(found, wattline.FieldError{Field: "devices", Reason: fmt.Sprintf("must be 1 to %d", maxDevices)})
-	}
-	for i, device := range query.Devices {
-		if err := wattline.CheckID(device); err != nil {
-			found = append(found, wattline.FieldError{Field: fmt.Sprintf("devices[%d]", i), Reason: err.Error()})
-		}
-	}
-	if !query.From.Before(query.To.Time) {
-		found = append(found, wattline.FieldError{Field: "from", Reason: "must come before to"})
-	}
-	if query.Limit < 0 || query.Limit > wattline.MaxPage {
-		found = append(found, wattline.FieldError{Field: "limit", Reason: fmt.Sprintf("must lie between 1 and %d", wattline.MaxPage)})
-	}
-	after, ok := cursorPosition(query.Cursor)
-	if !ok {
-		found = append(found, wattline.FieldError{Field: "cursor", Reason: "is not one of this query's"})
-	}
-	if len(found) > 0 {
-		return after, wattline.Invalid(found...)
-	}
-	return after, nil
-}
-
-// positionCursor is a place in the order of readings as text.
-func positionCursor(p store.Position) string {
-	return strconv.FormatInt(p.Time.UnixMilli(), 10) + "." + p.Device
-}
-
-func cursorPosition(cursor string) (p store.Position, ok bool) {
-	if cursor == "" {
-		return p, true
-	}
-	ms, device, _ := strings.Cut(cursor, ".")
-	at, err := strconv.ParseInt(ms, 10, 64)
-	const latest = 1 << 43 // in the year 2248
-	if err != nil || at < 0 || at > latest || wattline.CheckID(device) != nil {
-		return p, false
-	}
-	return store.Position{Device: device, Time: wattline.AtMilli(at).Time}, true
 }

@@ -47,7 +47,21 @@ func ask[T any](t interface {
 }
 
 func newHistory(s store.Store) *history.History {
-	return history.New(history.Options{Store: s, Log: slog.New(slog.DiscardHandler)})
+	return history.New(history.Options{Store: s, Log: quiet()})
+}
+
+func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+// reading is a store that counts the pages of readings that were asked of it.
+type reading struct {
+	*storetest.Memory
+
+	pages int
+}
+
+func (r *reading) Readings(ctx context.Context, query store.Query) ([]wattline.Reading, error) {
+	r.pages++
+	return r.Memory.Readings(ctx, query)
 }
 
 // steady writes readings every ten seconds of a load of so many watts; a gap
@@ -173,78 +187,6 @@ func TestGroupsAddUpTheirDevices(t *testing.T) {
 	}
 }
 
-func TestTheWindowsAddUpToTheRangeToTheLastDigit(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		s := storetest.NewMemory()
-		at, energy := morning, wattline.Milli(5_000_000)
-		var readings []wattline.Reading
-		for range rapid.IntRange(1, 80).Draw(t, "readings") {
-			pause := time.Duration(rapid.Int64Range(1, 7_200_000).Draw(t, "pause")) * time.Millisecond
-			at = at.Add(pause)
-			energy += wattline.Milli(rapid.Int64Range(0, 5000).Draw(t, "used"))
-			covers := wattline.Milli(0)
-			if len(readings) > 0 && pause < 3*time.Hour && rapid.Bool().Draw(t, "observed") {
-				covers = wattline.Milli(pause.Milliseconds())
-			}
-			readings = append(readings, wattline.Reading{
-				Device: "desk-1", Time: wattline.At(at), EnergyWh: energy, MeterWh: energy, CoversS: covers, Relay: wattline.RelayOn,
-			})
-		}
-		if err := s.Write(context.Background(), readings); err != nil {
-			t.Fatal(err)
-		}
-		whole := wattline.ConsumptionQuery{
-			Groups: []wattline.Group{{Name: "g", Devices: []string{"desk-1"}}},
-			From:   wattline.At(morning.Add(time.Duration(rapid.Int64Range(-3600_000, 7200_000).Draw(t, "from")) * time.Millisecond)),
-			Window: rapid.SampledFrom([]wattline.Window{"quarter", "hour", "day", "week", "month"}).Draw(t, "window"), Timezone: "Asia/Kolkata", Limit: 1000,
-		}
-		whole.To = wattline.At(at.Add(time.Duration(rapid.Int64Range(-3600_000, 7200_000).Draw(t, "to")) * time.Millisecond))
-		if !whole.From.Before(whole.To.Time) {
-			whole.To = wattline.At(whole.From.Add(time.Hour))
-		}
-		h := newHistory(s)
-		parts := all(t, h, whole, rapid.IntRange(1, 40).Draw(t, "limit"))
-		months := whole
-		months.Window = wattline.WindowMonth
-		var sum, wanted wattline.Milli
-		for _, row := range parts {
-			sum += energyOf(row)
-			if row.Coverage > 1000 || row.Coverage < 0 || energyOf(row) < 0 {
-				t.Fatalf("%+v", row)
-			}
-		}
-		for _, row := range all(t, h, months, 1000) {
-			wanted += energyOf(row)
-		}
-		if sum != wanted {
-			t.Fatalf("the windows add up to %v, the range used %v", sum, wanted)
-		}
-	})
-}
-
-func energyOf(row wattline.Consumption) wattline.Milli {
-	if row.EnergyWh == nil {
-		return 0
-	}
-	return *row.EnergyWh
-}
-
-// all reads page after page.
-func all(t *rapid.T, h *history.History, query wattline.ConsumptionQuery, limit int) (rows []wattline.Consumption) {
-	query.Limit = limit
-	for {
-		page, err := ask[wattline.ConsumptionPage](t, h, "consumption", query)
-		if err != nil {
-			t.Fatal(err)
-		}
-		rows = append(rows, page.Rows...)
-		if page.Next == "" {
-			return rows
-		}
-		query.Cursor = page.Next
-	}
-}
-
 func TestPagesAreThePartsOfTheWhole(t *testing.T) {
 	s := storetest.NewMemory()
 	for i := range 3 {
@@ -287,40 +229,6 @@ func TestReadingsArePaged(t *testing.T) {
 	}
 }
 
-func TestBadQuestionsAreRefusedWithTheField(t *testing.T) {
-	h := newHistory(storetest.NewMemory())
-	const good = `"groups":[{"name":"g","devices":["desk-1"]}],"from":"2026-03-02T08:00:00Z","to":"2026-03-03T08:00:00Z","window":"hour","tz":"UTC"`
-	change := func(old, with string) string { return "{" + strings.Replace(good, old, with, 1) + "}" }
-	for name, c := range map[string]struct{ verb, body, field string }{
-		"nothing":                       {"consumption", `{}`, "groups"},
-		"an unknown window":             {"consumption", change(`"hour"`, `"second"`), "window"},
-		"an unknown zone":               {"consumption", change(`"UTC"`, `"Mars/Olympus"`), "tz"},
-		"the zone of the machine":       {"consumption", change(`"UTC"`, `"Local"`), "tz"},
-		"from after to":                 {"consumption", change("2026-03-02", "2026-03-04"), "from"},
-		"the year 9999":                 {"consumption", change("2026-03-03", "9999-03-03"), "to"},
-		"no groups":                     {"consumption", change(`{"name":"g","devices":["desk-1"]}`, ""), "groups"},
-		"a group twice":                 {"consumption", change(`"groups":[`, `"groups":[{"name":"g","devices":[]},`), "groups[1].name"},
-		"a device that is no id":        {"consumption", change("desk-1", "desk/1"), "groups[0].devices[0]"},
-		"ten years of quarter-hours":    {"consumption", change(`"2026-03-02T08:00:00Z","to":"2026-03-03T08:00:00Z","window":"hour"`, `"2016-03-02T08:00:00Z","to":"2026-03-03T08:00:00Z","window":"quarter"`), "window"},
-		"a cursor that is none":         {"consumption", change(`"tz"`, `"cursor":"x","tz"`), "cursor"},
-		"a cursor beyond the end":       {"consumption", change(`"tz"`, `"cursor":"24","tz"`), "cursor"},
-		"a limit beyond":                {"consumption", change(`"tz"`, `"limit":1001,"tz"`), "limit"},
-		"an unknown field":              {"consumption", change(`"tz"`, `"zone":"UTC","tz"`), "zone"},
-		"readings of nothing":           {"readings", `{"devices":[],"from":"2026-03-02T08:00:00Z","to":"2026-03-03T08:00:00Z"}`, "devices"},
-		"readings of a wildcard":        {"readings", `{"devices":["#"],"from":"2026-03-02T08:00:00Z","to":"2026-03-03T08:00:00Z"}`, "devices[0]"},
-		"readings with a bad cursor":    {"readings", `{"devices":["a"],"from":"2026-03-02T08:00:00Z","to":"2026-03-03T08:00:00Z","cursor":"1.A"}`, "cursor"},
-		"readings with a number for to": {"readings", `{"devices":["a"],"from":"2026-03-02T08:00:00Z","to":5}`, "to"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			_, err := ask[json.RawMessage](t, h, c.verb, json.RawMessage(c.body))
-			known := wattline.AsError(err)
-			if err == nil || known.Code != wattline.CodeInvalid || !slices.ContainsFunc(known.Fields, func(f wattline.FieldError) bool { return f.Field == c.field }) {
-				t.Errorf("%s: got %v", c.body, err)
-			}
-		})
-	}
-}
-
 // broken is a store that only fails.
 type broken struct {
 	store.Store
@@ -343,19 +251,4 @@ func TestAStoreThatFailsIsToldWithoutItsDetails(t *testing.T) {
 			t.Error(got)
 		}
 	}
-}
-
-func FuzzQueries(f *testing.F) {
-	f.Add("consumption", []byte(`{"groups":[{"name":"g","devices":["desk-1"]}],"from":"2026-03-02T08:00:00Z","to":"2026-03-03T08:00:00Z","window":"hour","tz":"UTC","cursor":"3","limit":2}`))
-	f.Add("readings", []byte(`{"devices":["a"],"from":"2026-03-02T08:00:00Z","to":"2026-03-03T08:00:00Z","cursor":"1772438400000.a"}`))
-	h := newHistory(storetest.NewMemory())
-	f.Fuzz(func(t *testing.T, verb string, body []byte) {
-		handle, ok := h.Verbs()[verb]
-		if !ok {
-			return
-		}
-		if _, err := handle(t.Context(), body); err != nil && wattline.AsError(err).Code != wattline.CodeInvalid {
-			t.Fatalf("%s: %v", body, err)
-		}
-	})
 }

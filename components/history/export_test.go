@@ -1,0 +1,7 @@
+package history
+
+// For the tests through the public door.
+var (
+	EveryZone = everyZone
+	Windows   = windows
+)

@@ -1,0 +1,85 @@
+package history
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/internal/store"
+	"github.com/wattline/wattline/internal/strictjson"
+)
+
+// readings answers with a page of raw readings.
+func (h *History) readings(ctx context.Context, body json.RawMessage) (any, error) {
+	var query wattline.ReadingsQuery
+	if err := strictjson.Decode(body, &query); err != nil {
+		return nil, err
+	}
+	after, err := checkReadings(query)
+	if err != nil {
+		return nil, err
+	}
+	query.Limit = limitOf(query.Limit)
+	found, err := h.store.Readings(ctx, store.Query{
+		Devices: distinct(query.Devices), From: query.From.Time, To: query.To.Time, After: after, Limit: query.Limit,
+	})
+	if err != nil {
+		return nil, h.storeError(err)
+	}
+	page := wattline.ReadingsPage{Readings: found}
+	if len(found) == query.Limit {
+		last := found[len(found)-1]
+		page.Next = positionCursor(store.Position{Device: last.Device, Time: last.Time.Time})
+	}
+	if page.Readings == nil {
+		page.Readings = []wattline.Reading{}
+	}
+	return page, nil
+}
+
+func checkReadings(query wattline.ReadingsQuery) (after store.Position, err error) {
+	var found []wattline.FieldError
+	if len(query.Devices) == 0 || len(query.Devices) > maxDevices {
+		found = append(found, wattline.FieldError{Field: "devices", Reason: fmt.Sprintf("must be 1 to %d", maxDevices)})
+	}
+	for i, device := range query.Devices {
+		if err := wattline.CheckID(device); err != nil {
+			found = append(found, wattline.FieldError{Field: fmt.Sprintf("devices[%d]", i), Reason: err.Error()})
+		}
+	}
+	if !query.From.Before(query.To.Time) {
+		found = append(found, wattline.FieldError{Field: "from", Reason: "must come before to"})
+	}
+	if query.Limit < 0 || query.Limit > wattline.MaxHistoryPage {
+		found = append(found, wattline.FieldError{Field: "limit", Reason: fmt.Sprintf("must lie between 1 and %d", wattline.MaxHistoryPage)})
+	}
+	after, ok := cursorPosition(query.Cursor)
+	if !ok {
+		found = append(found, wattline.FieldError{Field: "cursor", Reason: cursorReason})
+	}
+	if len(found) > 0 {
+		return after, wattline.Invalid(found...)
+	}
+	return after, nil
+}
+
+// positionCursor is a place in the order of readings as text.
+func positionCursor(p store.Position) string {
+	return strconv.FormatInt(p.Time.UnixMilli(), 10) + "." + p.Device
+}
+
+func cursorPosition(cursor string) (p store.Position, ok bool) {
+	if cursor == "" {
+		return p, true
+	}
+	ms, device, _ := strings.Cut(cursor, ".")
+	at, err := strconv.ParseInt(ms, 10, 64)
+	const latest = 1 << 43 // in the year 2248
+	if err != nil || at < 0 || at > latest || wattline.CheckID(device) != nil {
+		return p, false
+	}
+	return store.Position{Device: device, Time: wattline.AtMilli(at).Time}, true
+}

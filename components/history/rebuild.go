@@ -1,0 +1,133 @@
+package history
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/internal/store"
+	"github.com/wattline/wattline/internal/strictjson"
+)
+
+const (
+	wholeDay = 24 * time.Hour // of UTC
+	// rebuildDays is how many days of a device are made anew at a go.
+	rebuildDays = 31
+	// rebuildTime is how long a page goes on beginning more, and rebuildShare how
+	// much of the time that the asker waits.
+	rebuildTime  = 5 * time.Second
+	rebuildShare = 3
+)
+
+// rebuild makes quarter-hours anew, device by device and month by month, as far as
+// the asker's patience goes.
+func (h *History) rebuild(ctx context.Context, body json.RawMessage) (any, error) {
+	var query wattline.RebuildQuery
+	if err := strictjson.Decode(body, &query); err != nil {
+		return nil, err
+	}
+	w, err := h.workOf(ctx, query)
+	if err != nil || len(w.devices) == 0 {
+		return wattline.RebuildPage{}, err
+	}
+	page := wattline.RebuildPage{Total: len(w.devices) * w.days}
+	until := time.Now().Add(patience(ctx))
+	for w.device < len(w.devices) {
+		from := w.first.Add(time.Duration(w.day) * wholeDay)
+		days := min(rebuildDays, w.days-w.day)
+		done, err := h.store.Rebuild(ctx, store.RebuildQuery{
+			Devices: w.devices[w.device : w.device+1], From: from, To: from.Add(time.Duration(days) * wholeDay),
+		})
+		if err != nil {
+			return nil, h.storeError(err)
+		}
+		page.Days += done.Days
+		page.Changed += done.Changed
+		if w.day += days; w.day == w.days {
+			w.device, w.day = w.device+1, 0
+		}
+		if time.Now().After(until) {
+			break
+		}
+	}
+	page.Done = w.device*w.days + w.day
+	page.Next = w.cursor()
+	return page, nil
+}
+
+// patience is how long to go on beginning more.
+func patience(ctx context.Context) time.Duration {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return rebuildTime
+	}
+	return min(rebuildTime, time.Until(deadline)/rebuildShare)
+}
+
+// work is what there is to make anew, and how far it has got.
+type work struct {
+	devices     []string // sorted
+	first       time.Time
+	days        int
+	device, day int
+}
+
+func (h *History) workOf(ctx context.Context, query wattline.RebuildQuery) (w work, err error) {
+	device, day, fresh := "", 0, query.Cursor == ""
+	var found []wattline.FieldError
+	if !fresh {
+		var ok bool
+		if device, day, ok = rebuildPlace(query.Cursor); !ok {
+			found = append(found, wattline.FieldError{Field: "cursor", Reason: cursorReason})
+		}
+	}
+	if !query.From.Before(query.To.Time) {
+		found = append(found, wattline.FieldError{Field: "from", Reason: "must come before to"})
+	}
+	if len(query.Devices) > maxDevices {
+		found = append(found, wattline.FieldError{Field: "devices", Reason: fmt.Sprintf("must be at most %d", maxDevices)})
+	}
+	for i, device := range query.Devices {
+		if err := wattline.CheckID(device); err != nil {
+			found = append(found, wattline.FieldError{Field: fmt.Sprintf("devices[%d]", i), Reason: err.Error()})
+		}
+	}
+	if len(found) > 0 {
+		return w, wattline.Invalid(found...)
+	}
+	w.first = query.From.Truncate(wholeDay)
+	w.days = int((query.To.Sub(w.first) + wholeDay - 1) / wholeDay)
+	if w.devices = distinct(query.Devices); len(w.devices) == 0 {
+		if w.devices, err = h.store.Devices(ctx); err != nil {
+			return w, h.storeError(err)
+		}
+	}
+	if day >= w.days {
+		return w, invalid("cursor", cursorReason)
+	}
+	// A device that has gone meanwhile does not hold up those after it.
+	at, there := slices.BinarySearch(w.devices, device)
+	if w.device = at; there {
+		w.day = day
+	}
+	return w, nil
+}
+
+// cursor is the day and the device that come next.
+func (w work) cursor() string {
+	if w.device == len(w.devices) {
+		return ""
+	}
+	return strconv.Itoa(w.day) + "." + w.devices[w.device]
+}
+
+func rebuildPlace(cursor string) (device string, day int, ok bool) {
+	number, device, _ := strings.Cut(cursor, ".")
+	day, err := strconv.Atoi(number)
+	return device, day, err == nil && day >= 0 && wattline.CheckID(device) == nil
+}
