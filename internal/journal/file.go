@@ -37,13 +37,20 @@ CREATE TABLE reading(seq INTEGER PRIMARY KEY,` + columnTypes + `) STRICT;
 CREATE TABLE last(seq INTEGER NOT NULL,` + columnTypes + `, PRIMARY KEY (device)) STRICT, WITHOUT ROWID;
 CREATE TABLE hook(name TEXT PRIMARY KEY, seq INTEGER NOT NULL, forgotten INTEGER NOT NULL) STRICT, WITHOUT ROWID;`
 
+// addMemo: what its collector has to know to go on from a device's newest reading.
+const addMemo = `ALTER TABLE last ADD COLUMN memo BLOB NOT NULL DEFAULT x''`
+
+func migrations() []string { return []string{schema, addMemo} }
+
 const (
 	insertReading = "INSERT INTO reading(seq, " + columns + ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?)"
-	upsertLast    = "INSERT OR REPLACE INTO last(seq, " + columns + ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?)"
+	upsertLast    = "INSERT OR REPLACE INTO last(seq, " + columns + ", memo) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)"
 	upsertHook    = "INSERT OR REPLACE INTO hook(name, seq, forgotten) VALUES (?,?,?)"
 	deleteUpTo    = "DELETE FROM reading WHERE seq <= ?"
 	selectPage    = "SELECT seq, " + columns + " FROM reading WHERE seq BETWEEN ? AND ? ORDER BY seq LIMIT ?"
-	selectLast    = "SELECT seq, " + columns + " FROM last"
+	selectLast    = "SELECT seq, " + columns + ", memo FROM last"
+	// selectLastOld is for a file that was not brought up to date.
+	selectLastOld = "SELECT seq, " + columns + ", x'' FROM last"
 	selectTime    = "SELECT time_ms FROM reading WHERE seq >= ? ORDER BY seq LIMIT 1"
 	// selectOlder is the last of the first ? readings before one that is not
 	// older than ?; NULL if there is no reading.
@@ -62,7 +69,7 @@ type file struct {
 // and, where the seed has them, what the file before it knew.
 func openFile(ctx context.Context, options Options, seed state) (*file, state, error) {
 	db, err := sqlite.Open(ctx, options.Path, sqlite.Options{
-		Migrations: []string{schema}, SetAside: true, Log: options.Log,
+		Migrations: migrations(), SetAside: true, Log: options.Log,
 	})
 	if err != nil {
 		return nil, state{}, err
@@ -99,7 +106,7 @@ func (f *file) setAside(options Options, damage error) (string, error) {
 
 // load reads what the writer has to know and prepares its statements.
 func (f *file) load(ctx context.Context, log *slog.Logger, seed state) (state, error) {
-	found := state{aside: seed.aside, newest: map[string]wattline.Reading{}, hooks: map[string]mark{}}
+	found := state{aside: seed.aside, newest: map[string]newest{}, hooks: map[string]mark{}}
 	db := f.db.Writer()
 	var err error
 	if f.insert, err = db.PrepareContext(ctx, insertReading); err != nil {
@@ -142,8 +149,8 @@ func (f *file) begin(ctx context.Context, log *slog.Logger, seed state) error {
 		seed.newest = salvage(ctx, log, seed.aside)
 	}
 	return f.db.Write(ctx, func(tx *sql.Tx) error {
-		for _, reading := range seed.newest {
-			if _, err := tx.StmtContext(ctx, f.upsert).ExecContext(ctx, values(reading)...); err != nil {
+		for _, last := range seed.newest {
+			if _, err := tx.StmtContext(ctx, f.upsert).ExecContext(ctx, last.values()...); err != nil {
 				return err
 			}
 		}
@@ -160,30 +167,34 @@ func (f *file) begin(ctx context.Context, log *slog.Logger, seed state) error {
 // salvage reads the newest readings, on which the energy counters stand, out of
 // a damaged file as far as that is possible. In the stream that follows they
 // have no number.
-func salvage(ctx context.Context, log *slog.Logger, aside string) map[string]wattline.Reading {
-	newest := map[string]wattline.Reading{}
-	err := sqlite.Salvage(ctx, aside, selectLast, func(rows *sql.Rows) error {
-		reading, err := scan(rows, "")
-		reading.Seq = 0
-		if err == nil && reading.Validate() == nil {
-			newest[reading.Device] = reading
+func salvage(ctx context.Context, log *slog.Logger, aside string) map[string]newest {
+	found := map[string]newest{}
+	take := func(rows *sql.Rows) error {
+		last, err := scanNewest(rows, "")
+		last.reading.Seq = 0
+		if err == nil && last.reading.Validate() == nil && len(last.memo) <= MaxMemo {
+			found[last.reading.Device] = last
 		}
 		return nil
-	})
-	log.Info("newest readings were read out of the damaged journal file", "devices", len(newest), "ended_by", err)
-	return newest
+	}
+	err := sqlite.Salvage(ctx, aside, selectLast, take)
+	if len(found) == 0 {
+		err = sqlite.Salvage(ctx, aside, selectLastOld, take)
+	}
+	log.Info("newest readings were read out of the damaged journal file", "devices", len(found), "ended_by", err)
+	return found
 }
 
 func (s *state) readNewest(rows *sql.Rows) error {
-	reading, err := scan(rows, s.stream)
+	last, err := scanNewest(rows, s.stream)
 	if err != nil {
 		return err
 	}
-	if reading.Seq == 0 { // salvaged
-		reading.Stream = ""
+	if last.reading.Seq == 0 { // salvaged
+		last.reading.Stream = ""
 	}
-	s.newest[reading.Device] = reading
-	s.last = max(s.last, reading.Seq)
+	s.newest[last.reading.Device] = last
+	s.last = max(s.last, last.reading.Seq)
 	return nil
 }
 
@@ -216,12 +227,22 @@ func values(r wattline.Reading) []any {
 	}
 }
 
-func scan(rows *sql.Rows, stream string) (wattline.Reading, error) {
+func (n newest) values() []any { return append(values(n.reading), append([]byte{}, n.memo...)) }
+
+func scanNewest(rows *sql.Rows, stream string) (last newest, err error) {
+	last.reading, err = scan(rows, stream, &last.memo)
+	return last, err
+}
+
+// scan reads a row, which has the columns of more after those of the reading.
+func scan(rows *sql.Rows, stream string, more ...any) (wattline.Reading, error) {
 	r := wattline.Reading{Stream: stream}
 	var timeMS int64
 	var on bool
-	err := rows.Scan(&r.Seq, &r.Device, &timeMS, &r.PowerW, &r.VoltageV, &r.CurrentA,
-		&r.EnergyWh, &r.MeterWh, &on, &r.RSSIdBm, &r.CoversS, &r.Quality)
+	err := rows.Scan(append([]any{
+		&r.Seq, &r.Device, &timeMS, &r.PowerW, &r.VoltageV, &r.CurrentA,
+		&r.EnergyWh, &r.MeterWh, &on, &r.RSSIdBm, &r.CoversS, &r.Quality,
+	}, more...)...)
 	if err != nil {
 		return r, fmt.Errorf("row %d: %w", r.Seq, err)
 	}

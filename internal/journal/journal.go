@@ -165,34 +165,6 @@ func (j *Journal) LastSeq() uint64 {
 	return j.state.last
 }
 
-// Last is the newest reading ever appended for a device. It outlives trimming
-// and restarts.
-func (j *Journal) Last(device string) (wattline.Reading, bool) {
-	j.mu.RLock()
-	defer j.mu.RUnlock()
-	reading, ok := j.state.newest[device]
-	return reading, ok
-}
-
-// Append numbers a reading and returns it with its stream and number when it is
-// on disk. Numbers follow the order of the calls. Errors: CodeInvalid for a
-// reading that does not validate, CodeBusy at once when too many wait, the
-// context's own (then the reading may have been kept, and is found by replay),
-// and the disk's, among them a full one; after these the reading was not kept
-// and its number goes to another.
-func (j *Journal) Append(ctx context.Context, reading wattline.Reading) (wattline.Reading, error) {
-	reading.Stream, reading.Seq = "", 0
-	reading.Time = wattline.At(reading.Time.Time)
-	if err := reading.Validate(); err != nil {
-		return wattline.Reading{}, err
-	}
-	answer, err := j.ask(ctx, &request{kind: appendReading, reading: reading})
-	if err != nil {
-		return wattline.Reading{}, fmt.Errorf("append to the journal: %w", err)
-	}
-	return answer.reading, nil
-}
-
 // Stored says that everything up to a number is in a hook's store. It is on
 // disk when it returns. A lower number than one said before changes nothing. A
 // number that the journal never gave is CodeInvalid: it is another stream's.

@@ -27,6 +27,7 @@ type model struct {
 	stream string
 	all    []wattline.Reading
 	newest map[string]wattline.Reading
+	memos  map[string]string
 	stored map[string]uint64
 	gone   map[string]bool // forgotten
 	// trimmed is the most that all hooks that were waited for at the time had
@@ -52,6 +53,7 @@ func TestJournalAgainstModel(t *testing.T) {
 			rt.Repeat(map[string]func(*rapid.T){
 				"":        m.check,
 				"append":  m.append,
+				"several": m.appendTogether,
 				"store":   m.store,
 				"forget":  m.forget,
 				"page":    m.page,
@@ -87,7 +89,7 @@ func (m *model) begin() {
 
 func (m *model) append(t *rapid.T) {
 	if m.newest == nil {
-		m.newest = map[string]wattline.Reading{}
+		m.newest, m.memos = map[string]wattline.Reading{}, map[string]string{}
 	}
 	for range rapid.IntRange(1, 30).Draw(t, "readings") {
 		reading := readingOf(rapid.IntRange(0, 1<<40).Draw(t, "n"), time.Now())
@@ -97,8 +99,34 @@ func (m *model) append(t *rapid.T) {
 			t.Fatal(diff)
 		}
 		m.all = append(m.all, reading)
-		m.newest[reading.Device] = reading
+		m.newest[reading.Device], m.memos[reading.Device] = reading, ""
 	}
+}
+
+func (m *model) appendTogether(t *rapid.T) {
+	if m.newest == nil {
+		m.newest, m.memos = map[string]wattline.Reading{}, map[string]string{}
+	}
+	first := readingOf(rapid.IntRange(0, 1<<40).Draw(t, "n"), time.Now())
+	var together []wattline.Reading
+	for i := range rapid.IntRange(1, 5).Draw(t, "readings") {
+		next := first
+		next.Time = wattline.At(first.Time.Add(time.Duration(i) * time.Millisecond))
+		together = append(together, next)
+	}
+	memo := rapid.StringN(0, 20, -1).Draw(t, "memo")
+	kept, err := m.journal.AppendAll(bg(), together, []byte(memo))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range together {
+		together[i].Stream, together[i].Seq = m.stream, uint64(len(m.all)+i+1)
+	}
+	if diff := cmp.Diff(together, kept); diff != "" {
+		t.Fatal(diff)
+	}
+	m.all = append(m.all, together...)
+	m.newest[first.Device], m.memos[first.Device] = together[len(together)-1], memo
 }
 
 func (m *model) hook(t *rapid.T) string {
@@ -183,8 +211,9 @@ func (m *model) check(t *rapid.T) {
 		t.Fatalf("begins at %d, but not all have stored more than %d", status.First, m.trimmed)
 	}
 	for device, want := range m.newest {
-		if got, ok := m.journal.Last(device); !ok || !cmp.Equal(got, want) {
-			t.Fatalf("last of %s: %s", device, cmp.Diff(want, got))
+		got, memo, ok := m.journal.Recall(device)
+		if !ok || !cmp.Equal(got, want) || string(memo) != m.memos[device] {
+			t.Fatalf("last of %s: %s, memo %q, want %q", device, cmp.Diff(want, got), memo, m.memos[device])
 		}
 	}
 	if all := everything(t, m.journal); !cmp.Equal(all, m.all[status.First-1:]) && len(all) > 0 {

@@ -1,10 +1,6 @@
 package journal
 
-import (
-	"slices"
-
-	"github.com/wattline/wattline"
-)
+import "slices"
 
 // state is what the writer knows of the file without asking it. It changes only
 // after a commit.
@@ -12,7 +8,7 @@ type state struct {
 	stream string
 	// first and last are the numbers held; first is last + 1 when empty.
 	first, last uint64
-	newest      map[string]wattline.Reading
+	newest      map[string]newest
 	hooks       map[string]mark
 
 	bytes   int64

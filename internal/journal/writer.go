@@ -22,23 +22,24 @@ const (
 type kind int
 
 const (
-	appendReading kind = iota
+	appendReadings kind = iota
 	noteStored
 	forgetHook
 )
 
 // request is what a caller asks of the writer.
 type request struct {
-	kind    kind
-	reading wattline.Reading
-	hook    string
-	seq     uint64
-	done    chan answer // holds one, so that the writer never waits
+	kind     kind
+	readings []wattline.Reading // of one device, in the order of time
+	memo     []byte
+	hook     string
+	seq      uint64
+	done     chan answer // holds one, so that the writer never waits
 }
 
 type answer struct {
-	reading wattline.Reading
-	err     error
+	readings []wattline.Reading
+	err      error
 }
 
 var errNoFile = errors.New("the journal's file could not be opened")
@@ -110,7 +111,7 @@ func (j *Journal) drain(batch []*request) []*request {
 // plan is what one transaction writes.
 type plan struct {
 	readings []wattline.Reading
-	newest   map[string]wattline.Reading
+	newest   map[string]newest
 	hooks    map[string]mark
 	trimTo   uint64 // 0 for no trimming
 }
@@ -130,9 +131,9 @@ func (j *Journal) commit(batch []*request) {
 	next := 0
 	for _, r := range batch {
 		a := answer{err: err}
-		if r.kind == appendReading && err == nil {
-			a.reading = p.readings[next]
-			next++
+		if r.kind == appendReadings && err == nil {
+			a.readings = p.readings[next : next+len(r.readings) : next+len(r.readings)]
+			next += len(r.readings)
 		}
 		r.done <- a
 	}
@@ -141,7 +142,7 @@ func (j *Journal) commit(batch []*request) {
 // plan numbers the readings and works out what else goes into the transaction.
 // It only reads the state, which nobody else changes.
 func (j *Journal) plan(batch []*request) plan {
-	p := plan{newest: map[string]wattline.Reading{}, hooks: map[string]mark{}}
+	p := plan{newest: map[string]newest{}, hooks: map[string]mark{}}
 	hook := func(name string) (mark, bool) {
 		if m, ok := p.hooks[name]; ok {
 			return m, true
@@ -152,12 +153,13 @@ func (j *Journal) plan(batch []*request) plan {
 	seq := j.state.last
 	for _, r := range batch {
 		switch r.kind {
-		case appendReading:
-			seq++
-			reading := r.reading
-			reading.Stream, reading.Seq = j.state.stream, seq
-			p.readings = append(p.readings, reading)
-			p.newest[reading.Device] = reading
+		case appendReadings:
+			for _, reading := range r.readings {
+				seq++
+				reading.Stream, reading.Seq = j.state.stream, seq
+				p.readings = append(p.readings, reading)
+				p.newest[reading.Device] = newest{reading, r.memo}
+			}
 		case noteStored:
 			m, known := hook(r.hook)
 			p.hooks[r.hook] = m.next(r.seq, known)
@@ -205,8 +207,8 @@ func (f *file) write(ctx context.Context, p plan) error {
 			}
 		}
 		upsert := tx.StmtContext(ctx, f.upsert)
-		for _, reading := range p.newest {
-			if _, err := upsert.ExecContext(ctx, values(reading)...); err != nil {
+		for _, last := range p.newest {
+			if _, err := upsert.ExecContext(ctx, last.values()...); err != nil {
 				return err
 			}
 		}
