@@ -51,19 +51,24 @@ func TestRoutesAndDescriptionNameTheSame(t *testing.T) {
 
 // one is a request that every operation takes.
 var one = map[string]struct{ method, target, body string }{
-	"listDevices":    {"GET", "/api/v1/devices", ""},
-	"getDevice":      {"GET", "/api/v1/devices/desk-1", ""},
-	"getState":       {"GET", "/api/v1/devices/desk-1/state?refresh=true", ""},
-	"putRelay":       {"PUT", "/api/v1/devices/desk-1/relay", `{"state":"on"}`},
-	"putLED":         {"PUT", "/api/v1/devices/desk-1/led", `{"state":"on"}`},
-	"postCommands":   {"POST", "/api/v1/commands", `{"selector":{"all":true},"action":"on","timeout_s":1}`},
-	"getReadings":    {"GET", "/api/v1/readings?location=hq&from=2026-03-28&to=2026-03-29T00:00:00Z&limit=5", ""},
-	"getConsumption": {"GET", "/api/v1/consumption?kind=workstation&from=2026-03-28&to=2026-03-29&window=day&group_by=location:2&tz=Europe/Madrid", ""},
-	"getComponent":   {"GET", "/api/v1/components/weather/forecast?city=bilbao", ""},
-	"getOpenAPI":     {"GET", "/api/v1/openapi.json", ""},
-	"getHealthy":     {"GET", "/-/healthy", ""},
-	"getReady":       {"GET", "/-/ready", ""},
-	"getMetrics":     {"GET", "/metrics", ""},
+	"listDevices":       {"GET", "/api/v1/devices", ""},
+	"getDevice":         {"GET", "/api/v1/devices/desk-1", ""},
+	"getState":          {"GET", "/api/v1/devices/desk-1/state?refresh=true", ""},
+	"putRelay":          {"PUT", "/api/v1/devices/desk-1/relay", `{"state":"on"}`},
+	"putLED":            {"PUT", "/api/v1/devices/desk-1/led", `{"state":"on"}`},
+	"postCommands":      {"POST", "/api/v1/commands", `{"selector":{"all":true},"action":"on","timeout_s":1}`},
+	"getReadings":       {"GET", "/api/v1/readings?location=hq&from=2026-03-28&to=2026-03-29T00:00:00Z&limit=5", ""},
+	"getConsumption":    {"GET", "/api/v1/consumption?kind=workstation&from=2026-03-28&to=2026-03-29&window=day&group_by=location:2&tz=Europe/Madrid", ""},
+	"getComponent":      {"GET", "/api/v1/components/weather/forecast?city=bilbao", ""},
+	"listJournals":      {"GET", "/api/v1/system/journal", ""},
+	"forgetHook":        {"DELETE", "/api/v1/system/journal/agent-1/hooks/influx", ""},
+	"listHooks":         {"GET", "/api/v1/system/hooks", ""},
+	"listDeadLetters":   {"GET", "/api/v1/system/hooks/hook-1/dead-letters?after=0-ab&limit=5", ""},
+	"resendDeadLetters": {"POST", "/api/v1/system/hooks/hook-1/dead-letters/resend", `{"ids":["ab","cd"]}`},
+	"getOpenAPI":        {"GET", "/api/v1/openapi.json", ""},
+	"getHealthy":        {"GET", "/-/healthy", ""},
+	"getReady":          {"GET", "/-/ready", ""},
+	"getMetrics":        {"GET", "/metrics", ""},
 }
 
 // TestEveryDescribedAnswerIsGivenAndIsAsDescribed brings about each status of
@@ -114,6 +119,12 @@ func everyOperation(t *testing.T, note func(string, int)) {
 	}
 }
 
+// passedOn are the operations that ask somebody else, whose errors are theirs.
+var passedOn = []string{
+	"getState", "putRelay", "putLED", "getReadings", "getConsumption", "getComponent",
+	"forgetHook", "listDeadLetters", "resendDeadLetters",
+}
+
 // everyFailureOfOthers has whoever is asked answer with each code there is.
 func everyFailureOfOthers(t *testing.T, note func(string, int)) {
 	o := open(t)
@@ -129,7 +140,7 @@ func everyFailureOfOthers(t *testing.T, note func(string, int)) {
 		if code == "teapot" {
 			want = wattline.CodeInternal
 		}
-		for _, id := range []string{"getState", "putRelay", "putLED", "getReadings", "getConsumption", "getComponent"} {
+		for _, id := range passedOn {
 			a := o.do(t, one[id].method, one[id].target, one[id].body)
 			wantProblem(t, a, want, "")
 			note(id, a.status)
@@ -145,7 +156,7 @@ func everyFailureOfOthers(t *testing.T, note func(string, int)) {
 	o.bus.set(func(b *fakeBus) {
 		b.answer = func(context.Context, bus.Ask) (any, error) { return json.RawMessage(`{"x":`), nil }
 	})
-	for _, id := range []string{"getState", "putRelay", "putLED", "getReadings", "getConsumption", "getComponent"} {
+	for _, id := range passedOn {
 		wantProblem(t, o.do(t, one[id].method, one[id].target, one[id].body), wattline.CodeInternal, "")
 	}
 }

@@ -41,6 +41,7 @@ func newFakeBus() *fakeBus {
 		answer:     answerAll,
 		instances: []wattline.Presence{
 			{Instance: "agent-1", Status: wattline.PresenceOnline, Roles: []string{wattline.RoleCollector, wattline.RoleController}},
+			{Instance: "hook-1", Status: wattline.PresenceOnline, Roles: []string{wattline.RoleHook}},
 		},
 	}
 }
@@ -216,6 +217,9 @@ func answerAll(_ context.Context, ask bus.Ask) (any, error) {
 			Group: body.Groups[0].Name, Start: body.From, End: body.To, EnergyWh: &energy, MeanW: &energy,
 			MinW: &energy, MaxW: &energy, Coverage: coverage, Estimated: true,
 		}}, Next: "more"}, nil
+	}
+	if answer := answerOperator(ask); answer != nil {
+		return answer, nil
 	}
 	return ask.Body, nil
 }
