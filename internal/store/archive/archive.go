@@ -9,6 +9,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 
 	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/internal/store"
+	"github.com/wattline/wattline/internal/store/quarters"
 	"github.com/wattline/wattline/internal/telemetry"
 )
 
@@ -27,8 +29,9 @@ const DefaultRetention = 2 * 365 * 24 * time.Hour
 type Options struct {
 	// Dir is the archive's own folder. It is made where it is missing.
 	Dir string
-	// Retention is for how long readings are kept; 0 keeps all. A little more
-	// may be there: whole blocks are dropped.
+	// Retention is for how long readings are kept; 0 keeps all. A little more may be
+	// there: whole blocks are dropped, and only while Upkeep runs. The quarter-hours
+	// stay.
 	Retention time.Duration
 	Log       *slog.Logger
 	Metrics   *telemetry.Registry
@@ -49,6 +52,8 @@ type Archive struct {
 	metrics  metrics
 	matchers matchers
 	lock     io.Closer
+	records  *records
+	keeper   *quarters.Keeper
 
 	// open guards db against being closed or opened anew while it is used.
 	open   sync.RWMutex
@@ -107,13 +112,30 @@ func Open(ctx context.Context, options Options) (*Archive, error) {
 	if a.lock, err = takeFolder(options.Dir); err != nil {
 		return nil, err
 	}
-	if err := a.reopen(ctx); err != nil {
+	if err := a.openAll(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("open the archive %s: %w", options.Dir, err), a.lock.Close())
 	}
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	a.stop = stop
 	go a.mergeLate(background)
 	return a, nil
+}
+
+// openAll opens the quarter-hours and then the TSDB, which asks whether readings
+// past their retention may go.
+func (a *Archive) openAll(ctx context.Context) (err error) {
+	if a.records, err = openRecords(ctx, a.options.Dir, a.log); err != nil {
+		return err
+	}
+	a.keeper = quarters.New(quarters.Options{
+		Kept: a.records, Raw: readings{a}, Parallel: runtime.GOMAXPROCS(0), Retention: a.options.Retention,
+		Now: a.now, Log: a.log, Metrics: a.options.Metrics,
+	})
+	a.records.lost = a.keeper.Lose
+	if err := a.reopen(ctx); err != nil {
+		return errors.Join(err, a.records.close())
+	}
+	return nil
 }
 
 // folderLock lets a lock be closed like a file.
@@ -219,7 +241,7 @@ func (a *Archive) Close() error {
 		return nil
 	}
 	a.closed = true
-	return errors.Join(a.shut(), a.lock.Close())
+	return errors.Join(a.shut(), a.records.close(), a.lock.Close())
 }
 
 func (a *Archive) shut() error {

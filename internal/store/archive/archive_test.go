@@ -36,7 +36,7 @@ func TestContractThroughRestartsAndMerges(t *testing.T) {
 	t.Parallel()
 	storetest.Run(t, func(t *testing.T) store.Store {
 		options := archive.WithSmallSegments(archive.Options{Dir: t.TempDir()})
-		return &restless{t: t, options: options, archive: open(t, options)}
+		return &restless{t: t, options: options, archive: open(t, options), closing: make(chan struct{})}
 	})
 }
 
@@ -47,6 +47,7 @@ type restless struct {
 
 	mu      sync.Mutex
 	archive *archive.Archive
+	closing chan struct{} // closed when the archive is
 	calls   int
 }
 
@@ -55,16 +56,45 @@ func (r *restless) next() *archive.Archive {
 	defer r.mu.Unlock()
 	switch r.calls++; {
 	case r.calls%97 == 0:
+		close(r.closing)
 		if err := r.archive.Close(); err != nil {
 			r.t.Errorf("close: %v", err)
 		}
-		r.archive = open(r.t, r.options)
+		r.archive, r.closing = open(r.t, r.options), make(chan struct{})
 	case r.calls%61 == 0:
 		if err := r.archive.Merge(context.Background()); err != nil {
 			r.t.Errorf("merge: %v", err)
 		}
 	}
 	return r.archive
+}
+
+// Upkeep looks after one archive after the other.
+func (r *restless) Upkeep(ctx context.Context) error {
+	for ctx.Err() == nil {
+		r.mu.Lock()
+		current, closing := r.archive, r.closing
+		r.mu.Unlock()
+		one, stop := context.WithCancel(ctx)
+		go func() {
+			defer stop()
+			select {
+			case <-closing:
+			case <-one.Done():
+			}
+		}()
+		if err := current.Upkeep(one); err != nil {
+			return err
+		}
+		stop()
+	}
+	return nil
+}
+
+func (r *restless) Devices(ctx context.Context) ([]string, error) { return r.next().Devices(ctx) }
+
+func (r *restless) Rebuild(ctx context.Context, query store.RebuildQuery) (store.Rebuilt, error) {
+	return r.next().Rebuild(ctx, query)
 }
 
 func (r *restless) Write(ctx context.Context, readings []wattline.Reading) error {

@@ -108,14 +108,13 @@ func (a *Archive) tsdbOptions() *tsdb.Options {
 	options.MaxBlockDuration = maxBlockRange.Milliseconds()
 	options.OutOfOrderCapMax = lateChunk
 	options.OutOfOrderTimeWindow = forEver.Milliseconds()
-	options.RetentionDuration = 0
+	options.RetentionDuration = 0 // see expired
+	options.BlocksToDelete = a.expired
 	options.NewCompactorFunc = newCompactor
 	if a.options.Retention > 0 {
-		// The TSDB counts from its newest reading, which may lie ahead.
-		kept := a.options.Retention + store.FutureTolerance
-		options.RetentionDuration = kept.Milliseconds()
 		options.MaxBlockDuration = min(maxBlockRange, max(blockRange, a.options.Retention/10)).Milliseconds()
-		options.OutOfOrderTimeWindow = (kept + store.FutureTolerance).Milliseconds()
+		// The TSDB counts from its newest reading, which may lie ahead.
+		options.OutOfOrderTimeWindow = (a.options.Retention + 2*store.FutureTolerance).Milliseconds()
 	}
 	return options
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"time"
 
 	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/tsdb"
@@ -172,6 +173,8 @@ func (r *reader) value(f field) float64 {
 	return value
 }
 
+func (r *reader) milli(f field) wattline.Milli { return wattline.Milli(r.value(f)) }
+
 func (r *reader) sample() sample {
 	var values sample
 	for f := range fieldCount {
@@ -183,7 +186,16 @@ func (r *reader) sample() sample {
 func (r *reader) point() wattline.Point {
 	return wattline.Point{
 		Time:     wattline.AtMilli(r.at),
-		EnergyWh: wattline.Milli(r.value(fieldEnergy)),
-		CoversS:  wattline.Milli(r.value(fieldCovers)),
+		EnergyWh: r.milli(fieldEnergy),
+		CoversS:  r.milli(fieldCovers),
 	}
+}
+
+// ceilMilli is the first whole millisecond that is not before an instant.
+func ceilMilli(at time.Time) int64 {
+	ms := at.UnixMilli()
+	if at.After(time.UnixMilli(ms)) {
+		ms++
+	}
+	return ms
 }

@@ -13,20 +13,22 @@ import (
 // field is one of the series that make up a reading.
 type field int
 
-// The fields. The first three are what summaries need.
+// The fields. The first three are what summaries need, the first six what they
+// need with their values.
 const (
 	fieldEnergy field = iota
 	fieldCovers
 	fieldPower
 	fieldVoltage
 	fieldCurrent
-	fieldMeter
 	fieldRelay
+	fieldMeter
 	fieldRSSI
 	fieldQuality
 	fieldCount
 
 	summaryFields = fieldPower + 1
+	valueFields   = fieldRelay + 1
 )
 
 const (
@@ -112,26 +114,30 @@ func newDevice(id string, newest int64) *device {
 	return d
 }
 
-// matchers choose the series of a question.
-type matchers struct{ summary *labels.Matcher }
+// matchers choose the series of so many of the first fields.
+type matchers map[field]*labels.Matcher
 
 func newMatchers() (matchers, error) {
-	var names []string
-	for f := range summaryFields {
-		names = append(names, f.name())
+	m := matchers{}
+	for _, fields := range []field{summaryFields, valueFields} {
+		var names []string
+		for f := range fields {
+			names = append(names, f.name())
+		}
+		matcher, err := labels.NewMatcher(labels.MatchRegexp, labelName, strings.Join(names, "|"))
+		if err != nil {
+			return nil, fmt.Errorf("match the series of summaries: %w", err)
+		}
+		m[fields] = matcher
 	}
-	summary, err := labels.NewMatcher(labels.MatchRegexp, labelName, strings.Join(names, "|"))
-	if err != nil {
-		return matchers{}, fmt.Errorf("match the series of summaries: %w", err)
-	}
-	return matchers{summary: summary}, nil
+	return m, nil
 }
 
-// of chooses the first so many fields of a device.
+// of chooses those of a device.
 func (m matchers) of(device string, fields field) []*labels.Matcher {
-	one := labels.MustNewMatcher(labels.MatchEqual, labelDevice, device)
-	if fields == summaryFields {
-		return []*labels.Matcher{one, m.summary}
+	chosen := []*labels.Matcher{labels.MustNewMatcher(labels.MatchEqual, labelDevice, device)}
+	if names := m[fields]; names != nil {
+		chosen = append(chosen, names)
 	}
-	return []*labels.Matcher{one}
+	return chosen
 }

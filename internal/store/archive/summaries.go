@@ -10,14 +10,14 @@ import (
 
 	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/internal/store"
+	"github.com/wattline/wattline/internal/store/quarters"
 )
 
-// Summaries reads the three series that summaries need, several devices at a
-// time. See store.Store.
-func (a *Archive) Summaries(ctx context.Context, query store.SummaryQuery) ([]store.Series, error) {
-	if err := query.Validate(); err != nil {
-		return nil, err
-	}
+// readings is a quarters.Raw: what the TSDB says, several devices at a time.
+type readings struct{ *Archive }
+
+// Summaries reads the series that summaries need. See quarters.Raw.
+func (a readings) Summaries(ctx context.Context, query quarters.RawQuery) ([]store.Series, error) {
 	all := make([]store.Series, len(query.Devices))
 	err := a.use(func(db *tsdb.DB) error {
 		group, ctx := errgroup.WithContext(ctx)
@@ -37,26 +37,34 @@ func (a *Archive) Summaries(ctx context.Context, query store.SummaryQuery) ([]st
 	return all, nil
 }
 
-func (a *Archive) summarize(ctx context.Context, db *tsdb.DB, query store.SummaryQuery, device string) (store.Series, error) {
+func (a *Archive) summarize(ctx context.Context, db *tsdb.DB, query quarters.RawQuery, device string) (store.Series, error) {
 	series := store.Series{Device: device}
-	from, to := ceilMilli(query.From), ceilMilli(query.To)
-	total := tally{query: query, cut: from}
-	within := span{from, to + store.AfterWithin.Milliseconds()}
-	err := a.walk(ctx, db, stretch{device, within, summaryFields}, func(r *reader) bool {
+	from, to := query.From.UnixMilli(), query.To.UnixMilli()
+	within := span{from, to}
+	if !query.Latest.IsZero() {
+		within.to = max(to, query.Latest.UnixMilli())
+	}
+	fields := summaryFields
+	if query.Values {
+		fields = valueFields
+	}
+	total := tally{query: query.SummaryQuery, cut: from}
+	err := a.walk(ctx, db, stretch{device, within, fields}, func(r *reader) bool {
 		if r.at < to {
 			total.add(r)
 			return true
 		}
-		if after := r.point(); store.CoversEdge(after, query.To) {
-			series.After = &after
-		}
+		after := r.point()
+		series.After = &after
 		return false
 	})
 	if err != nil {
 		return store.Series{}, err
 	}
 	series.Spans = total.finish()
-	series.Before, err = a.before(ctx, db, device, from)
+	if !query.Earliest.IsZero() {
+		series.Before, err = a.before(ctx, db, device, span{query.Earliest.UnixMilli(), from})
+	}
 	return series, err
 }
 
@@ -75,8 +83,7 @@ type tally struct {
 }
 
 func (t *tally) add(r *reader) {
-	energy, covers := wattline.Milli(r.value(fieldEnergy)), wattline.Milli(r.value(fieldCovers))
-	power := wattline.Milli(r.value(fieldPower))
+	energy, covers, power := r.milli(fieldEnergy), r.milli(fieldCovers), r.milli(fieldPower)
 	if r.at >= t.cut {
 		t.next(r.at)
 	}
@@ -90,10 +97,32 @@ func (t *tally) add(r *reader) {
 	if covers == 0 {
 		t.now.Gaps++
 	}
+	if t.query.Values {
+		t.addValues(r, power, covers)
+	}
 	t.now.Count++
 	t.now.CoveredS += covers
 	t.now.MinW, t.now.MaxW = min(t.now.MinW, power), max(t.now.MaxW, power)
 	t.lastAt, t.energy, t.covers = r.at, energy, covers
+}
+
+// addValues comes before the reading is counted.
+func (t *tally) addValues(r *reader, power, covers wattline.Milli) {
+	v, first := &t.now.Values, t.now.Count == 0
+	addTo(&v.Power, power, first)
+	addTo(&v.Voltage, r.milli(fieldVoltage), first)
+	addTo(&v.Current, r.milli(fieldCurrent), first)
+	if r.value(fieldRelay) == 1 {
+		v.OnS += covers
+	}
+}
+
+func addTo(s *wattline.Stats, value wattline.Milli, first bool) {
+	if first {
+		s.Min, s.Max, s.First = value, value, value
+	}
+	s.Sum += value
+	s.Min, s.Max, s.Last = min(s.Min, value), max(s.Max, value), value
 }
 
 // next ends a span and begins the one that holds an instant.
@@ -126,9 +155,9 @@ const (
 	lastGrowth = 8
 )
 
-// before is the last reading before an instant, however old.
-func (a *Archive) before(ctx context.Context, db *tsdb.DB, device string, at int64) (*wattline.Point, error) {
-	oldest := oldestIn(db)
+// before is the last reading in a span that may reach back for years.
+func (a *Archive) before(ctx context.Context, db *tsdb.DB, device string, within span) (*wattline.Point, error) {
+	at, oldest := within.to, max(within.from, oldestIn(db))
 	for reach := lastReach.Milliseconds(); at > oldest; reach *= lastGrowth {
 		from := max(at-reach, oldest)
 		last, err := a.lastIn(ctx, db, device, span{from, at})
@@ -159,13 +188,4 @@ func (a *Archive) lastIn(ctx context.Context, db *tsdb.DB, device string, within
 		return later, err
 	}
 	return a.lastIn(ctx, db, device, span{within.from, middle})
-}
-
-// ceilMilli is the first whole millisecond that is not before an instant.
-func ceilMilli(at time.Time) int64 {
-	ms := at.UnixMilli()
-	if at.After(time.UnixMilli(ms)) {
-		ms++
-	}
-	return ms
 }

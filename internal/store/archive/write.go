@@ -43,11 +43,18 @@ func (a *Archive) Write(ctx context.Context, readings []wattline.Reading) error 
 
 // keep puts what is new of a batch on disk.
 func (a *Archive) keep(ctx context.Context, b *batch) error {
+	written := func() {}
+	defer func() { written() }()
 	err := a.use(func(db *tsdb.DB) error {
 		a.sort(b)
 		if err := dropKnown(ctx, db, a.matchers, b); err != nil {
 			return err
 		}
+		done, err := a.keeper.Writing(ctx, b.remaining())
+		if err != nil {
+			return err
+		}
+		written = done
 		return a.commit(ctx, db, b)
 	})
 	if err != nil {
@@ -63,6 +70,18 @@ type batch struct {
 	late     []int // perhaps kept already
 	repeated int
 	refused  []store.RefusedReading
+}
+
+// remaining are the readings to be written.
+func (b *batch) remaining() []wattline.Reading {
+	if len(b.fresh)+len(b.late) == len(b.readings) {
+		return b.readings
+	}
+	var readings []wattline.Reading
+	for _, i := range slices.Concat(b.fresh, b.late) {
+		readings = append(readings, b.readings[i])
+	}
+	return readings
 }
 
 func (b *batch) refuse(index int, reason string) {

@@ -24,6 +24,9 @@ type Options struct {
 	// Chunk is how many devices are asked for at once, and Parallel how many such
 	// questions of one Summaries run at once; 64 and 1 if 0.
 	Chunk, Parallel int
+	// Retention is for how long readings are kept for certain; 0 for ever. What is
+	// sealed of the time before is never made anew.
+	Retention time.Duration
 	// Now is the clock; time.Now if nil.
 	Now     func() time.Time
 	Log     *slog.Logger
@@ -56,6 +59,7 @@ type Keeper struct {
 	mu     sync.Mutex
 	sealed int64 // up to where Upkeep has sealed what came in time
 	passed bool  // all days have been gone through
+	lost   bool  // records were lost since the last pass began
 }
 
 type metrics struct{ sealed, unsealed, broken telemetry.Counter }
@@ -195,6 +199,13 @@ func (k *Keeper) distrust(s *scan, device string) {
 			k.log.Warn("the quarter-hours of a day cannot be read; they are made anew from the readings", "device", device, "day", day)
 		}
 	}
+}
+
+// Lose tells that records were lost: all days are gone through again.
+func (k *Keeper) Lose() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.passed, k.lost = false, true
 }
 
 // SealedBefore is an instant before which every quarter-hour of every device is

@@ -48,18 +48,21 @@ func (k *Keeper) pass(ctx context.Context) error {
 	return nil
 }
 
+// mustPassAll tells whether a pass has to go through all devices.
 func (k *Keeper) mustPassAll() bool {
 	lost := k.gate.takeLost()
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.passed = k.passed && !lost
+	k.lost = false
 	return !k.passed
 }
 
+// notePassed ends a pass, which was in vain if records were lost meanwhile.
 func (k *Keeper) notePassed() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.passed = true
+	k.passed = !k.lost
 }
 
 func (k *Keeper) withoutSince(ctx context.Context, devices []string) ([]string, error) {
@@ -211,4 +214,3 @@ func (p *passing) noteSinceOf(ctx context.Context, devices []string) error {
 	}
 	return p.keeper.options.Kept.SetSince(ctx, since)
 }
-

@@ -29,6 +29,19 @@ func ended(day Day, limit int64) Set {
 	return set
 }
 
+// begun are the quarter-hours of a day that begin before an instant.
+func begun(day Day, instant int64) Set {
+	return ended(day, instant-1+quartMS)
+}
+
+// horizon is from when on readings are kept for certain.
+func (k *Keeper) horizon() int64 {
+	if k.options.Retention <= 0 {
+		return oldest
+	}
+	return k.now() - k.options.Retention.Milliseconds()
+}
+
 // seal brings the records of a job up to date. It holds the devices meanwhile.
 func (k *Keeper) seal(ctx context.Context, j job) (store.Rebuilt, error) {
 	release, err := k.gate.hold(ctx, j.devices)
@@ -57,6 +70,7 @@ func (k *Keeper) seal(ctx context.Context, j job) (store.Rebuilt, error) {
 			asked[one] = append(asked[one], device)
 		}
 	}
+	gone := begun(j.day, k.horizon())
 	var rebuilt store.Rebuilt
 	var changed []Packed
 	for one, devices := range asked {
@@ -73,7 +87,7 @@ func (k *Keeper) seal(ctx context.Context, j job) (store.Rebuilt, error) {
 			if len(s.Spans) > 0 {
 				rebuilt.Days++
 			}
-			n := record.amend(s.Spans, due[s.Device])
+			n := record.amend(s.Spans, due[s.Device].Without(gone.And(record.Sealed)))
 			if n > 0 || k.gate.isAnew(s.Device, j.day) {
 				changed = append(changed, record.Pack())
 				k.metrics.sealed.Add(float64(n))

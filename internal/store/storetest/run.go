@@ -29,6 +29,9 @@ func Run(t *testing.T, open func(*testing.T) store.Store) {
 		test func(*testing.T)
 	}{
 		{"answers as the model does, whatever the readings and the questions", s.answersAsTheModel},
+		{"summarizes as the model does, while quarter-hours are kept up to date and made anew", s.summarizesMeanwhile},
+		{"makes quarter-hours anew and says what it did", s.rebuilds},
+		{"names its devices", s.namesDevices},
 		{"gives every value back to the last digit", s.givesValuesBack},
 		{"keeps one of two readings that differ in all but device and time, and keeps it whole", s.keepsOne},
 		{"takes readings however late", s.takesLate},
@@ -113,11 +116,7 @@ func (s *suite) compareSummaries(ctx context.Context, t fatalizer, query store.S
 func (s *suite) answersAsTheModel(t *testing.T) {
 	ctx := t.Context()
 	rapid.Check(t, func(t *rapid.T) {
-		devices := deviceNames(t, s.rounds.Add(1))
-		var readings []wattline.Reading
-		for _, device := range devices {
-			readings = append(readings, History(t, device)...)
-		}
+		devices, readings := s.histories(t)
 		for _, batch := range Batches(t, readings) {
 			s.write(ctx, t, batch)
 		}
@@ -126,4 +125,14 @@ func (s *suite) answersAsTheModel(t *testing.T) {
 			s.compareSummaries(ctx, t, SummaryQuestion(t, devices, readings))
 		}
 	})
+}
+
+// histories draws some devices that no other round of the test uses, and what they
+// measured.
+func (s *suite) histories(t *rapid.T) (devices []string, readings []wattline.Reading) {
+	devices = deviceNames(t, s.rounds.Add(1))
+	for _, device := range devices {
+		readings = append(readings, History(t, device)...)
+	}
+	return devices, readings
 }
