@@ -1,35 +1,32 @@
 package api
 
 import (
-	"cmp"
-	"fmt"
-	"slices"
-	"strconv"
-	"strings"
-	"time"
+	"context"
 
 	"github.com/gin-gonic/gin"
 
 	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/internal/bus"
 )
 
 // getConsumption godoc
 //
 //	@Summary		Energy and power per calendar window
-//	@Description	In [from, to), per window of the calendar of tz and per group, in the order of windows and then of groups. Windows at the ends are cut to the period. Without any selection, of all devices. Devices known to have no meter are left out. coverage says how much of a window was observed; a window of which nothing is known has no energy_wh. A query of too many windows is refused with what would be accepted.
+//	@Description	In [from, to), per window of the calendar of tz and per group, in the order of windows and then of groups. Windows at the ends are cut to the period. Without any selection, of all devices. Devices known to have no meter are left out. coverage says how much of a window was observed; a window of which nothing is known has no energy_wh. A query of too many windows is refused with what would be accepted. As CSV or NDJSON all of it comes at once; if it breaks off, the connection ends before the body does.
 //	@ID				getConsumption
 //	@Tags			history
-//	@Produce		json
+//	@Produce		json,text/csv,application/x-ndjson
 //	@Param			device		query		[]string	false	"Device; may be repeated"	collectionFormat(multi)
 //	@Param			location	query		string		false	"Location or a prefix of whole levels"	example(hq/f1)
 //	@Param			kind		query		string		false	"Kind"	example(printer)
 //	@Param			label		query		[]string	false	"name:value; several must all match"	collectionFormat(multi)
 //	@Param			from		query		string		false	"RFC 3339 time or date; by default the midnight before to"	example(2026-03-29)
 //	@Param			to			query		string		false	"RFC 3339 time or date; now by default"	example(2026-03-30)
-//	@Param			window		query		string		false	"Calendar window"	Enums(quarter, hour, day, week, month)	default(hour)
-//	@Param			group_by	query		string		false	"device, kind, or location:N for its first N levels (1 to 16)"	default(device)	example(location:2)
+//	@Param			window		query		string		false	"Calendar window"	Enums(quarter, hour, day, week, month, year)	default(hour)
+//	@Param			group_by	query		string		false	"device, kind, location:N for its first N levels (1 to 16), label:NAME, or all"	default(device)	example(location:2)
 //	@Param			tz			query		string		false	"IANA time zone of the windows and of dates; the installation's by default"	example(Europe/Madrid)
-//	@Param			limit		query		int			false	"Length of the page"	minimum(1)	maximum(1000)	default(1000)
+//	@Param			format		query		string		false	"Pages of JSON, or all as CSV or NDJSON; by default what Accept names"	Enums(json, csv, ndjson)
+//	@Param			limit		query		int			false	"Length of the page"	minimum(1)	maximum(5000)	default(1000)
 //	@Param			cursor		query		string		false	"next of the page before"
 //	@Success		200			{object}	wattline.ConsumptionPage
 //	@Failure		400			{object}	Problem	"invalid"
@@ -46,108 +43,29 @@ func (g *Gateway) getConsumption(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	selector := p.selection()
-	zone := p.timezone("tz", g.options.Timezone)
-	from, to := p.period(zone, wattline.At(time.Now()))
-	window := wattline.Window(p.enum("window", "hour", "quarter", "hour", "day", "week", "month"))
+	q := p.question(p.timezone("tz", g.options.Timezone))
+	window := p.window(wattline.WindowHour)
 	groupOf := p.grouping("group_by")
-	limit := p.limit(wattline.MaxPage)
-	at, more := p.cursor(c.Request)
+	q.paged(p, c.Request)
 	if err := p.err(); err != nil {
 		return err
 	}
-	if more {
-		if from, to, err = at.period(); err != nil {
-			return err
+	groups, err := g.groups(q, window, groupOf)
+	if err != nil {
+		return err
+	}
+	query := wattline.ConsumptionQuery{Groups: groups, From: q.from, To: q.to, Window: window, Timezone: q.zone.String()}
+	fetch := func(ctx context.Context, limit int, after string) (page[wattline.Consumption], error) {
+		found := wattline.ConsumptionPage{Rows: []wattline.Consumption{}}
+		if len(groups) == 0 {
+			return page[wattline.Consumption]{items: found.Rows}, nil
 		}
+		query.Cursor, query.Limit = after, limit
+		err := g.askHistory(ctx, wattline.VerbConsumption, bus.Ask{Body: query, Actor: actor(c.Request)}, &found)
+		return page[wattline.Consumption]{found.Rows, found.Next}, err
 	}
-	devices, err := g.shadow.choose(selector)
-	if err != nil {
-		return err
-	}
-	groups := groupsOf(g.shadow.metered(devices), groupOf)
-	if err := g.options.Limits.checkWindows(window, to.Sub(from.Time), len(groups)); err != nil {
-		return err
-	}
-	page := wattline.ConsumptionPage{Rows: []wattline.Consumption{}}
-	if len(groups) == 0 {
-		return writeJSON(c, page)
-	}
-	err = g.askHistory(c, wattline.VerbConsumption, wattline.ConsumptionQuery{
-		Groups: groups, From: from, To: to, Window: window, Timezone: zone.String(), Cursor: at.After, Limit: limit,
-	}, &page)
-	if err != nil {
-		return err
-	}
-	page.Next = p.next(c, cursor{From: from, To: to, After: page.Next})
-	return writeJSON(c, page)
-}
-
-// grouping is the parameter that says which name a device is counted under.
-func (p *params) grouping(name string) func(wattline.Device) string {
-	byDevice := func(d wattline.Device) string { return d.ID }
-	value, given := p.text(name)
-	if !given || value == "device" {
-		return byDevice
-	}
-	if value == "kind" {
-		return func(d wattline.Device) string { return d.Kind }
-	}
-	const deepest = 16
-	levels, isLocation := strings.CutPrefix(value, "location:")
-	depth, err := strconv.Atoi(levels)
-	if !isLocation || err != nil || depth < 1 || depth > deepest || strconv.Itoa(depth) != levels {
-		p.fail(name, "must be device, kind or location:N with N from 1 to %d", deepest)
-		return byDevice
-	}
-	return func(d wattline.Device) string { return wattline.LocationAt(d.Location, depth) }
-}
-
-// groupsOf puts devices, which are in the order of ids, into groups in the order
-// of names.
-func groupsOf(devices []wattline.Device, groupOf func(wattline.Device) string) []wattline.Group {
-	members := map[string][]string{}
-	for _, device := range devices {
-		name := groupOf(device)
-		members[name] = append(members[name], device.ID)
-	}
-	groups := make([]wattline.Group, 0, len(members))
-	for name, ids := range members {
-		groups = append(groups, wattline.Group{Name: name, Devices: ids})
-	}
-	slices.SortFunc(groups, func(a, b wattline.Group) int { return cmp.Compare(a.Name, b.Name) })
-	return groups
-}
-
-// shortest is the least that a window of a kind lasts: a day of 23 hours, a
-// month of 28 days.
-func shortest(window wattline.Window) time.Duration {
-	const day = 23 * time.Hour
-	switch window {
-	case wattline.WindowQuarter:
-		return 15 * time.Minute
-	case wattline.WindowHour:
-		return time.Hour
-	case wattline.WindowDay:
-		return day
-	case wattline.WindowWeek:
-		return 6*24*time.Hour + day
-	case wattline.WindowMonth:
-		return 27*24*time.Hour + day
-	}
-	return time.Second
-}
-
-// checkWindows refuses a query of too many windows before anybody works on it,
-// and says what would be accepted.
-func (l Limits) checkWindows(window wattline.Window, period time.Duration, groups int) error {
-	most := min(l.Windows, l.Rows/max(groups, 1))
-	windows := int(period/shortest(window)) + 1
-	if windows <= most {
-		return nil
-	}
-	longest := time.Duration(most) * shortest(window)
-	return wattline.Invalid(wattline.FieldError{Field: "window", Reason: fmt.Sprintf(
-		"of a %s makes %d windows of this period, each with %d groups; at most %d windows are answered: take a longer window, "+
-			"fewer groups, or a period of up to %d hours", window, windows, groups, most, int(longest.Hours()))})
+	s := stream[wattline.Consumption]{question: q, name: "consumption", table: consumptionTable(), fetch: fetch}
+	return answer(g, c, s, func(found page[wattline.Consumption]) any {
+		return wattline.ConsumptionPage{Rows: found.items, Next: q.next(p, c.Request, found.next)}
+	})
 }

@@ -59,6 +59,8 @@ var one = map[string]struct{ method, target, body string }{
 	"postCommands":      {"POST", "/api/v1/commands", `{"selector":{"all":true},"action":"on","timeout_s":1}`},
 	"getReadings":       {"GET", "/api/v1/readings?location=hq&from=2026-03-28&to=2026-03-29T00:00:00Z&limit=5", ""},
 	"getConsumption":    {"GET", "/api/v1/consumption?kind=workstation&from=2026-03-28&to=2026-03-29&window=day&group_by=location:2&tz=Europe/Madrid", ""},
+	"getAggregate":      {"GET", "/api/v1/aggregate?kind=workstation&from=2026-03-28&to=2026-03-29&field=power&op=PERCENTILE&p=95&window=year&group_by=label:floor", ""},
+	"postRebuild":       {"POST", "/api/v1/system/history/rebuild", `{"from":"2026-03-28T00:00:00Z","to":"2026-03-29T00:00:00Z","devices":["desk-1"],"cursor":"0.desk-1"}`},
 	"getComponent":      {"GET", "/api/v1/components/weather/forecast?city=bilbao", ""},
 	"listJournals":      {"GET", "/api/v1/system/journal", ""},
 	"forgetHook":        {"DELETE", "/api/v1/system/journal/agent-1/hooks/influx", ""},
@@ -121,7 +123,7 @@ func everyOperation(t *testing.T, note func(string, int)) {
 
 // passedOn are the operations that ask somebody else, whose errors are theirs.
 var passedOn = []string{
-	"getState", "putRelay", "putLED", "getReadings", "getConsumption", "getComponent",
+	"getState", "putRelay", "putLED", "getReadings", "getConsumption", "getAggregate", "postRebuild", "getComponent",
 	"forgetHook", "listDeadLetters", "resendDeadLetters",
 }
 
@@ -199,9 +201,14 @@ func everyBadRequest(t *testing.T, note func(string, int)) {
 		wantProblem(t, a, wattline.CodeUnsupported, "")
 		note(id, a.status)
 	}
-	for _, id := range []string{"getReadings", "getConsumption"} {
+	for _, id := range []string{"getReadings", "getConsumption", "getAggregate"} {
 		path, _, _ := strings.Cut(one[id].target, "?")
-		note(id, o.get(t, path+"?device=nobody").status)
+		if id == "getAggregate" {
+			path += "?field=power&op=mean&device=nobody"
+		} else {
+			path += "?device=nobody"
+		}
+		note(id, o.get(t, path).status)
 	}
 }
 

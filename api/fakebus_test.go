@@ -211,6 +211,12 @@ func answerAll(_ context.Context, ask bus.Ask) (any, error) {
 		return wattline.FreshState{State: stateOf(body.Device, later(time.Hour)), Reading: &reading}, nil
 	case wattline.ReadingsQuery:
 		return wattline.ReadingsPage{Readings: []wattline.Reading{readingOf(body.Devices[0], body.From)}, Next: "more"}, nil
+	case wattline.AggregateQuery:
+		return wattline.AggregatePage{Rows: []wattline.Aggregate{{
+			Group: body.Groups[0].Name, Start: body.From, End: body.To, Count: 3, Value: new(61.5),
+		}}, Next: "more"}, nil
+	case wattline.RebuildQuery:
+		return wattline.RebuildPage{Days: 3, Changed: 1, Done: 31, Total: 62, Next: "31.desk-1"}, nil
 	case wattline.ConsumptionQuery:
 		energy, coverage := wattline.Milli(1500), wattline.Milli(1000)
 		return wattline.ConsumptionPage{Rows: []wattline.Consumption{{

@@ -27,6 +27,7 @@ type Gateway struct {
 	openAPITag string
 	handler    http.Handler
 	admitted   atomic.Int64
+	streams    *streams
 	// loopback tells that only this machine can reach the listener.
 	loopback atomic.Bool
 	listener atomic.Pointer[net.Listener]
@@ -47,6 +48,7 @@ func New(options Options) (*Gateway, error) {
 		openAPITag: digestOf(openapi.Document()),
 	}
 	g.shadow = newShadow(options.Limits.Devices, options.Log, options.Metrics)
+	g.streams = newStreams(options.Limits.Streams, options.Log, options.Metrics)
 	g.handler, err = g.routes()
 	return g, err
 }

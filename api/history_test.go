@@ -174,13 +174,13 @@ func TestAConsumptionQueryThatIsTooLargeIsRefusedWithWhatWouldDo(t *testing.T) {
 	a := o.get(t, "/api/v1/consumption?from=2016-01-01&to=2026-01-01&window=quarter")
 	wantProblem(t, a, wattline.CodeInvalid, "window")
 	if reason := a.problem(t).Fields[0].Reason; reason != "of a quarter makes 350689 windows of this period, each with 5 groups; "+
-		"at most 40000 windows are answered: take a longer window, fewer groups, or a period of up to 10000 hours" {
+		"at most 40000 windows and 1000000 rows are answered: take a longer window, or a period of up to 10000 hours" {
 		t.Error(reason)
 	}
 	if len(o.bus.asks()) != 0 {
 		t.Error("somebody was asked")
 	}
-	for _, window := range []string{"day", "week", "month"} {
+	for _, window := range []string{"day", "week", "month", "year"} {
 		if a := o.get(t, "/api/v1/consumption?from=2016-01-01&to=2026-01-01&window="+window); a.status != http.StatusOK {
 			t.Errorf("%s: %d %s", window, a.status, a.body)
 		}

@@ -59,8 +59,13 @@ type Limits struct {
 	CommandDevices int
 	// CommandsInFlight of one POST /api/v1/commands; 64.
 	CommandsInFlight int
-	// Windows per consumption query, 40,000, and rows over all its pages, 1,000,000.
+	// Windows per consumption or aggregate query, 40,000, and rows over all its
+	// pages, 1,000,000.
 	Windows, Rows int
+	// Streams are answers as CSV or NDJSON under way at once; 8. A client that takes
+	// nothing of one for StreamStall, 30 s, is cut off.
+	Streams     int
+	StreamStall time.Duration
 	// QueryTimeout bounds a query to a component; 15 s.
 	QueryTimeout time.Duration
 	// CommandTimeout bounds a command that names no time of its own; 10 s.
@@ -79,6 +84,8 @@ func (l Limits) withDefaults() Limits {
 		CommandsInFlight: cmp.Or(l.CommandsInFlight, 64),
 		Windows:          cmp.Or(l.Windows, 40_000),
 		Rows:             cmp.Or(l.Rows, 1_000_000),
+		Streams:          cmp.Or(l.Streams, 8),
+		StreamStall:      cmp.Or(l.StreamStall, 30*time.Second),
 		QueryTimeout:     cmp.Or(l.QueryTimeout, 15*time.Second),
 		CommandTimeout:   cmp.Or(l.CommandTimeout, 10*time.Second),
 		ShutdownTimeout:  cmp.Or(l.ShutdownTimeout, 10*time.Second),

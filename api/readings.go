@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"encoding/json"
-	"time"
 
 	"github.com/gin-gonic/gin"
 
@@ -14,17 +13,18 @@ import (
 // getReadings godoc
 //
 //	@Summary		Raw readings
-//	@Description	In [from, to), in the order of devices and then of time. Without any selection, of all devices. Dates are midnights in the installation's time zone. Ask for the following page with its cursor and all other parameters as they were; a period that ended "now" keeps its end.
+//	@Description	In [from, to), in the order of devices and then of time. Without any selection, of all devices. Dates are midnights in the installation's time zone. Ask for the following page with its cursor and all other parameters as they were; a period that ended "now" keeps its end. As CSV or NDJSON all of it comes at once, of any length; if it breaks off, the connection ends before the body does.
 //	@ID				getReadings
 //	@Tags			history
-//	@Produce		json
+//	@Produce		json,text/csv,application/x-ndjson
 //	@Param			device		query		[]string	false	"Device; may be repeated"	collectionFormat(multi)
 //	@Param			location	query		string		false	"Location or a prefix of whole levels"	example(hq/f1)
 //	@Param			kind		query		string		false	"Kind"	example(printer)
 //	@Param			label		query		[]string	false	"name:value; several must all match"	collectionFormat(multi)
 //	@Param			from		query		string		false	"RFC 3339 time or date; by default the midnight before to"	example(2026-03-29T00:00:00Z)
 //	@Param			to			query		string		false	"RFC 3339 time or date; now by default"	example(2026-03-30)
-//	@Param			limit		query		int			false	"Length of the page"	minimum(1)	maximum(1000)	default(1000)
+//	@Param			format		query		string		false	"Pages of JSON, or all as CSV or NDJSON; by default what Accept names"	Enums(json, csv, ndjson)
+//	@Param			limit		query		int			false	"Length of the page"	minimum(1)	maximum(5000)	default(1000)
 //	@Param			cursor		query		string		false	"next of the page before"
 //	@Success		200			{object}	wattline.ReadingsPage
 //	@Failure		400			{object}	Problem	"invalid"
@@ -41,53 +41,29 @@ func (g *Gateway) getReadings(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	selector := p.selection()
-	from, to := p.period(g.options.Timezone, wattline.At(time.Now()))
-	limit := p.limit(wattline.MaxPage)
-	at, more := p.cursor(c.Request)
+	q := p.question(g.options.Timezone)
+	q.paged(p, c.Request)
 	if err := p.err(); err != nil {
 		return err
 	}
-	if more {
-		if from, to, err = at.period(); err != nil {
-			return err
+	devices, err := g.shadow.choose(q.selector)
+	if err != nil {
+		return err
+	}
+	query := wattline.ReadingsQuery{Devices: idsOf(devices), From: q.from, To: q.to}
+	fetch := func(ctx context.Context, limit int, after string) (page[wattline.Reading], error) {
+		found := wattline.ReadingsPage{Readings: []wattline.Reading{}}
+		if len(devices) == 0 {
+			return page[wattline.Reading]{items: found.Readings}, nil
 		}
+		query.Cursor, query.Limit = after, limit
+		err := g.askHistory(ctx, wattline.VerbReadings, bus.Ask{Body: query, Actor: actor(c.Request)}, &found)
+		return page[wattline.Reading]{found.Readings, found.Next}, err
 	}
-	devices, err := g.shadow.choose(selector)
-	if err != nil {
-		return err
-	}
-	page := wattline.ReadingsPage{Readings: []wattline.Reading{}}
-	if len(devices) == 0 {
-		return writeJSON(c, page)
-	}
-	err = g.askHistory(c, wattline.VerbReadings, wattline.ReadingsQuery{
-		Devices: idsOf(devices), From: from, To: to, Cursor: at.After, Limit: limit,
-	}, &page)
-	if err != nil {
-		return err
-	}
-	page.Next = p.next(c, cursor{From: from, To: to, After: page.Next})
-	return writeJSON(c, page)
-}
-
-// next is the cursor for the page that follows, or empty where the component
-// gave none.
-func (p *params) next(c *gin.Context, at cursor) string {
-	if at.After == "" {
-		return ""
-	}
-	at.Query = p.digest(c.Request)
-	return at.String()
-}
-
-// askHistory puts a query to a live history component and reads its answer.
-func (g *Gateway) askHistory(c *gin.Context, verb string, query, into any) error {
-	body, err := g.ask(c.Request.Context(), wattline.RoleHistory, verb, bus.Ask{Body: query, Actor: actor(c.Request)})
-	if err != nil {
-		return err
-	}
-	return decodeReply(body, into)
+	s := stream[wattline.Reading]{question: q, name: "readings", table: readingsTable(), fetch: fetch}
+	return answer(g, c, s, func(found page[wattline.Reading]) any {
+		return wattline.ReadingsPage{Readings: found.items, Next: q.next(p, c.Request, found.next)}
+	})
 }
 
 // ask puts a query to any live instance of a component.

@@ -29,6 +29,7 @@ func convert(swagger []byte) (*openapi3.T, error) {
 	for _, path := range document.Paths.InMatchingOrder() {
 		for _, operation := range document.Paths.Value(path).Operations() {
 			problems(operation)
+			streams(operation)
 			anything(operation)
 			freeParameters(path, operation)
 			for _, parameter := range operation.Parameters {
@@ -117,6 +118,18 @@ func problems(operation *openapi3.Operation) {
 }
 
 const problemType = "application/problem+json"
+
+// streams says that an answer of rows in another format than JSON is text. Swagger 2
+// knows one schema for all of them.
+func streams(operation *openapi3.Operation) {
+	for _, response := range operation.Responses.Map() {
+		for kind, media := range response.Value.Content {
+			if kind == "text/csv" || kind == "application/x-ndjson" {
+				media.Schema = openapi3.NewStringSchema().NewRef()
+			}
+		}
+	}
+}
 
 // anything says that an answer of which nothing is known may be null as well.
 func anything(operation *openapi3.Operation) {

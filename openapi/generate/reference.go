@@ -68,7 +68,11 @@ func writeOperation(page *strings.Builder, method, path string, operation *opena
 	for _, status := range slices.Sorted(maps.Keys(operation.Responses.Map())) {
 		response := operation.Responses.Value(status).Value
 		for _, kind := range slices.Sorted(maps.Keys(response.Content)) {
-			fmt.Fprintf(page, "| %s | %s | %s |\n", status, typeOf(response.Content[kind].Schema), cell(*response.Description))
+			body := typeOf(response.Content[kind].Schema)
+			if kind == "text/csv" || kind == "application/x-ndjson" {
+				body = "`" + kind + "`"
+			}
+			fmt.Fprintf(page, "| %s | %s | %s |\n", status, body, cell(*response.Description))
 		}
 	}
 }

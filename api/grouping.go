@@ -1,0 +1,111 @@
+package api
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/wattline/wattline"
+)
+
+// grouping is the parameter that says which name a device is counted under.
+func (p *params) grouping(name string) func(wattline.Device) string {
+	byDevice := func(d wattline.Device) string { return d.ID }
+	value, given := p.text(name)
+	if !given || value == "device" {
+		return byDevice
+	}
+	switch value {
+	case "kind":
+		return func(d wattline.Device) string { return d.Kind }
+	case "all":
+		return func(wattline.Device) string { return "all" }
+	}
+	if label, isLabel := strings.CutPrefix(value, "label:"); isLabel && wattline.CheckID(label) == nil {
+		return func(d wattline.Device) string { return d.Labels[label] }
+	}
+	const deepest = 16
+	levels, isLocation := strings.CutPrefix(value, "location:")
+	depth, err := strconv.Atoi(levels)
+	if !isLocation || err != nil || depth < 1 || depth > deepest || strconv.Itoa(depth) != levels {
+		p.fail(name, "must be device, kind, location:N with N from 1 to %d, label:NAME, or all", deepest)
+		return byDevice
+	}
+	return func(d wattline.Device) string { return wattline.LocationAt(d.Location, depth) }
+}
+
+// window is a calendar window.
+func (p *params) window(byDefault wattline.Window) wattline.Window {
+	return wattline.Window(p.enum("window", string(byDefault), "quarter", "hour", "day", "week", "month", "year"))
+}
+
+// groups are those of the devices that a question chooses and that have a meter.
+func (g *Gateway) groups(q question, window wattline.Window, groupOf func(wattline.Device) string) ([]wattline.Group, error) {
+	devices, err := g.shadow.choose(q.selector)
+	if err != nil {
+		return nil, err
+	}
+	groups := groupsOf(g.shadow.metered(devices), groupOf)
+	return groups, g.options.Limits.checkWindows(window, q.to.Sub(q.from.Time), len(groups))
+}
+
+// groupsOf puts devices, which are in the order of ids, into groups in the order
+// of names.
+func groupsOf(devices []wattline.Device, groupOf func(wattline.Device) string) []wattline.Group {
+	members := map[string][]string{}
+	for _, device := range devices {
+		name := groupOf(device)
+		members[name] = append(members[name], device.ID)
+	}
+	groups := make([]wattline.Group, 0, len(members))
+	for name, ids := range members {
+		groups = append(groups, wattline.Group{Name: name, Devices: ids})
+	}
+	slices.SortFunc(groups, func(a, b wattline.Group) int { return cmp.Compare(a.Name, b.Name) })
+	return groups
+}
+
+// shortest is the least that a window of a kind lasts: a day of 23 hours, a
+// month of 28 days.
+func shortest(window wattline.Window) time.Duration {
+	const day = 23 * time.Hour
+	switch window {
+	case wattline.WindowQuarter:
+		return 15 * time.Minute
+	case wattline.WindowHour:
+		return time.Hour
+	case wattline.WindowDay:
+		return day
+	case wattline.WindowWeek:
+		return 6*24*time.Hour + day
+	case wattline.WindowMonth:
+		return 27*24*time.Hour + day
+	case wattline.WindowYear:
+		return 364*24*time.Hour + day
+	}
+	return math.MaxInt64 // the whole period is one window
+}
+
+// checkWindows refuses a query of too many windows before anybody works on it,
+// and says what would be accepted.
+func (l Limits) checkWindows(window wattline.Window, period time.Duration, groups int) error {
+	windows := int(period/shortest(window)) + 1
+	most := min(l.Windows, l.Rows/max(groups, 1))
+	if windows <= most {
+		return nil
+	}
+	accepted := "a longer window"
+	if windows <= l.Windows {
+		accepted += fmt.Sprintf(", up to %d groups", l.Rows/windows)
+	}
+	if longest := time.Duration(most) * shortest(window); most > 0 {
+		accepted += fmt.Sprintf(", or a period of up to %d hours", int(longest.Hours()))
+	}
+	return wattline.Invalid(wattline.FieldError{Field: "window", Reason: fmt.Sprintf(
+		"of a %s makes %d windows of this period, each with %d groups; at most %d windows and %d rows are answered: take %s",
+		window, windows, groups, l.Windows, l.Rows, accepted)})
+}

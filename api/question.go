@@ -1,0 +1,96 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/internal/bus"
+)
+
+// question is what the routes of the history have in common.
+type question struct {
+	selector wattline.Selector
+	zone     *time.Location
+	from, to wattline.Time
+	page     paging
+}
+
+// paging is how much of an answer is wanted, and how.
+type paging struct {
+	format format
+	limit  int
+	after  string // the component's cursor
+}
+
+// question reads the selection and the period.
+func (p *params) question(zone *time.Location) question {
+	q := question{selector: p.selection(), zone: zone}
+	q.from, q.to = p.period(zone, wattline.At(time.Now()))
+	return q
+}
+
+// paged reads the format and the place in the answer. A later page keeps the
+// period of the first one.
+func (q *question) paged(p *params, r *http.Request) {
+	q.page.format = p.format(r)
+	q.page.limit = p.integer("limit", 1, wattline.MaxHistoryPage, wattline.MaxPage)
+	at, more := p.cursor(r)
+	if q.page.format != formatJSON {
+		for _, name := range []string{"limit", "cursor"} {
+			if p.values.Has(name) {
+				p.fail(name, "is for pages of JSON; %s comes as a whole", q.page.format)
+			}
+		}
+	}
+	if !more {
+		return
+	}
+	if from, to, err := at.period(); err != nil {
+		p.fail("cursor", cursorReason)
+	} else {
+		q.from, q.to, q.page.after = from, to, at.After
+	}
+}
+
+// next is the cursor for the page that follows, or empty where the component
+// gave none.
+func (q *question) next(p *params, r *http.Request, after string) string {
+	if after == "" {
+		return ""
+	}
+	return cursor{Query: p.digest(r), From: q.from, To: q.to, After: after}.String()
+}
+
+// page is a part of an answer, and the component's cursor for what follows.
+type page[T any] struct {
+	items []T
+	next  string
+}
+
+// fetch asks for the page after a cursor.
+type fetch[T any] func(ctx context.Context, limit int, after string) (page[T], error)
+
+// askHistory puts a query to a live history component and reads its answer.
+func (g *Gateway) askHistory(ctx context.Context, verb string, ask bus.Ask, into any) error {
+	body, err := g.ask(ctx, wattline.RoleHistory, verb, ask)
+	if err != nil {
+		return err
+	}
+	return decodeReply(body, into)
+}
+
+// answer writes one page as JSON, or all of them in another format.
+func answer[T any](g *Gateway, c *gin.Context, s stream[T], one func(page[T]) any) error {
+	if s.page.format != formatJSON {
+		return s.serve(g, c)
+	}
+	found, err := s.fetch(c.Request.Context(), s.page.limit, s.page.after)
+	if err != nil {
+		return err
+	}
+	return writeJSON(c, one(found))
+}

@@ -1,0 +1,201 @@
+package api
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/wattline/wattline"
+)
+
+// stream is an answer of any length, written as its pages come. The next page is
+// asked for while one is written; no more than these two are held.
+type stream[T any] struct {
+	question
+
+	// name is that of the file.
+	name  string
+	table table[T]
+	fetch fetch[T]
+}
+
+// serve writes all pages. What goes wrong before the first one is an error like
+// any other. After it, the connection is dropped before the body's end, so that
+// no client takes what it has for all there is.
+func (s stream[T]) serve(g *Gateway, c *gin.Context) error {
+	if !c.Request.ProtoAtLeast(1, 1) {
+		return wattline.Invalid(wattline.FieldError{
+			Field: "format", Reason: "needs HTTP/1.1, in which a broken answer is noticed; behind nginx, set proxy_http_version 1.1",
+		})
+	}
+	if !g.streams.begin() {
+		return wattline.Errorf(wattline.CodeBusy, "%d long answers are under way already; try again when one has ended, or ask for pages", g.options.Limits.Streams)
+	}
+	defer g.streams.end()
+	first, err := s.fetch(c.Request.Context(), wattline.MaxHistoryPage, "")
+	if err != nil {
+		return err
+	}
+	c.Header("Content-Type", s.page.format.contentType()+"; charset=utf-8")
+	c.Header("Content-Disposition", `attachment; filename="`+s.fileName()+`"`)
+	c.Header("Vary", "Accept")
+	c.Status(http.StatusOK)
+	if c.Request.Method == http.MethodHead {
+		return nil
+	}
+	if err := s.write(c, first, g.options.Limits.StreamStall); err != nil {
+		g.streams.broke(c, err)
+		panic(http.ErrAbortHandler)
+	}
+	return nil
+}
+
+// fileName is the question's in short: readings_2026-03-01_2026-04-01.csv.
+func (s stream[T]) fileName() string {
+	return fmt.Sprintf("%s_%s_%s.%s", s.name, inFileName(s.from, s.zone), inFileName(s.to, s.zone), s.page.format)
+}
+
+func inFileName(at wattline.Time, zone *time.Location) string {
+	local := at.In(zone)
+	if startOfDay(local, zone).Equal(local) {
+		return local.Format(time.DateOnly)
+	}
+	return local.Format("2006-01-02T150405")
+}
+
+// outcome is a page, or why there is none.
+type outcome[T any] struct {
+	page page[T]
+	err  error
+}
+
+// pages hands out one page after another until the last one, an error or the end
+// of the context. The channel is closed when nothing runs any more.
+func (s stream[T]) pages(ctx context.Context, first page[T]) <-chan outcome[T] {
+	out := make(chan outcome[T])
+	go func() {
+		defer close(out)
+		for now := (outcome[T]{page: first}); ; {
+			select {
+			case out <- now:
+			case <-ctx.Done():
+				return
+			}
+			if now.err != nil || now.page.next == "" {
+				return
+			}
+			now = s.follow(ctx, now.page.next)
+		}
+	}()
+	return out
+}
+
+// The pauses between the tries for one page: half a minute in all.
+const (
+	firstPause = time.Second
+	lastPause  = 16 * time.Second
+)
+
+// follow asks for a later page. The client cannot ask for the rest alone, so what
+// may pass is tried again.
+func (s stream[T]) follow(ctx context.Context, after string) (got outcome[T]) {
+	for pause := firstPause; ; pause *= 2 {
+		got.page, got.err = s.fetch(ctx, wattline.MaxHistoryPage, after)
+		switch {
+		case got.err == nil && got.page.next == after:
+			got.err = errors.New("the history gives the same page again and again")
+			return got
+		case got.err == nil || pause > lastPause || !passing(got.err):
+			return got
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return got
+		}
+	}
+}
+
+func passing(err error) bool {
+	code := wattline.AsError(err).Code
+	return code == wattline.CodeTimeout || retryAfter(code) != ""
+}
+
+// write writes the pages as they come. Nothing of it runs any more when it returns.
+func (s stream[T]) write(c *gin.Context, first page[T], stall time.Duration) error {
+	ctx, cancel := context.WithCancel(c.Request.Context())
+	pages := s.pages(ctx, first)
+	defer func() {
+		cancel()
+		for range pages { //nolint:revive // it waits for the end
+		}
+	}()
+	control := http.NewResponseController(c.Writer)
+	// The request had to be read in time; now the client may keep the connection as
+	// long as it takes.
+	if err := supported(control.SetReadDeadline(time.Time{})); err != nil {
+		return err
+	}
+	const chunk = 32 << 10
+	buffer := bufio.NewWriterSize(progress{c.Writer, control, stall}, chunk)
+	rows := s.encoder(buffer)
+	for got := range pages {
+		if got.err != nil {
+			return got.err
+		}
+		if err := rows(got.page.items); err != nil {
+			return err
+		}
+		if err := errors.Join(buffer.Flush(), supported(control.Flush())); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+// supported passes over what a recorder in a test cannot do.
+func supported(err error) error {
+	if errors.Is(err, http.ErrNotSupported) {
+		return nil
+	}
+	return err
+}
+
+// encoder writes rows in the stream's format.
+func (s stream[T]) encoder(w io.Writer) func(items []T) error {
+	if s.page.format == formatCSV {
+		return s.table.encoder(w)
+	}
+	lines := json.NewEncoder(w)
+	return func(items []T) error {
+		for i := range items {
+			if err := lines.Encode(items[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+// progress lets a client take its time as long as it takes something: each piece
+// has a deadline of its own.
+type progress struct {
+	io.Writer
+
+	control *http.ResponseController
+	stall   time.Duration
+}
+
+func (p progress) Write(piece []byte) (int, error) {
+	if err := supported(p.control.SetWriteDeadline(time.Now().Add(p.stall))); err != nil {
+		return 0, err
+	}
+	return p.Writer.Write(piece)
+}
