@@ -134,15 +134,10 @@ func (s stream[T]) write(c *gin.Context, first page[T], stall time.Duration) err
 	pages := s.pages(ctx, first)
 	defer func() {
 		cancel()
-		for range pages { //nolint:revive // it waits for the end
+		for range pages { // until nothing runs any more
 		}
 	}()
 	control := http.NewResponseController(c.Writer)
-	// The request had to be read in time; now the client may keep the connection as
-	// long as it takes.
-	if err := supported(control.SetReadDeadline(time.Time{})); err != nil {
-		return err
-	}
 	const chunk = 32 << 10
 	buffer := bufio.NewWriterSize(progress{c.Writer, control, stall}, chunk)
 	rows := s.encoder(buffer)
