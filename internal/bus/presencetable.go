@@ -15,6 +15,11 @@ const (
 	tolerableSkew = time.Second
 	// skewsNeeded in a row: one message may have been held up on its way.
 	skewsNeeded = 2
+	// heldTogether is how soon one after the other messages may be heard that were
+	// held up by the same stall, and longestHeld how long a stall can be before it
+	// ends the connection. Both make the sender's clock seem late.
+	heldTogether = wattline.PresenceHeartbeat / 2
+	longestHeld  = wattline.PresenceTimeout
 )
 
 // presenceTable knows which instances are alive. Instances that ended without a
@@ -38,7 +43,9 @@ type presenceEntry struct {
 	epoch    uint64        // the connection on which it was last heard live
 	dead     bool
 	skew     time.Duration
-	skews    int // live messages in a row that were off
+	skews    int       // live messages in a row that were off
+	since    time.Time // when the first of them was heard
+	told     bool      // that they were
 }
 
 // outcome is what an announcement changed.
@@ -122,11 +129,18 @@ func (e *presenceEntry) measure(now time.Time) bool {
 	}
 	e.skew = e.presence.Clock.Sub(now)
 	if e.skew.Abs() <= tolerableSkew {
-		e.skews = 0
+		e.skews, e.told = 0, false
 		return false
 	}
-	e.skews++
-	return e.skews == skewsNeeded
+	if e.skews++; e.skews == 1 {
+		e.since = now
+	}
+	mayBeHeld := e.skew < 0 && e.skew > -longestHeld && now.Sub(e.since) < heldTogether
+	if e.told || e.skews < skewsNeeded || mayBeHeld {
+		return false
+	}
+	e.told = true
+	return true
 }
 
 func sameButClock(a, b wattline.Presence) bool {

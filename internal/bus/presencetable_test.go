@@ -125,27 +125,35 @@ func TestChangesAreToldAndClocksAreNoChange(t *testing.T) {
 
 func TestAClockIsFoundToBeOffOnce(t *testing.T) {
 	tt := newTableTest(t)
-	announce := func(skew time.Duration, retained bool) bool {
+	announce := func(skew, after time.Duration, retained bool) bool {
+		tt.pass(after)
 		p := wattline.Presence{Instance: "a", Status: wattline.PresenceOnline, Clock: wattline.At(tt.now.Add(skew))}
 		return tt.hear(p, retained, tt.now).skewed
 	}
+	const beat, atOnce = wattline.PresenceHeartbeat, time.Millisecond
 	steps := []struct {
 		skew     time.Duration
+		after    time.Duration
 		retained bool
 		told     bool
 	}{
-		{-time.Hour, true, false}, // retained: it is old
-		{-2 * time.Second, false, false},
-		{500 * time.Millisecond, false, false}, // it was held up on its way
-		{2 * time.Second, false, false},
-		{2 * time.Second, false, true},
-		{2 * time.Second, false, false},
-		{0, false, false},
-		{-3 * time.Second, false, false},
-		{-3 * time.Second, false, true},
+		{-time.Hour, beat, true, false}, // retained: it is old
+		{-2 * time.Second, beat, false, false},
+		{500 * time.Millisecond, beat, false, false}, // it was held up on its way
+		{2 * time.Second, beat, false, false},
+		{2 * time.Second, atOnce, false, true}, // no message comes before it was sent
+		{2 * time.Second, beat, false, false},
+		{0, beat, false, false},
+		{-11 * time.Second, beat, false, false},
+		{-3 * time.Second, atOnce, false, false}, // both were held up together
+		{-3 * time.Second, beat, false, true},
+		{0, beat, false, false},
+		{-time.Hour, beat, false, false},
+		{-time.Hour, atOnce, false, true}, // no stall is that long
+		{-3 * time.Second, beat, false, false},
 	}
 	for i, step := range steps {
-		if told := announce(step.skew, step.retained); told != step.told {
+		if told := announce(step.skew, step.after, step.retained); told != step.told {
 			t.Errorf("step %d: told is %v", i, told)
 		}
 	}
