@@ -45,12 +45,13 @@ const (
 	Network     Profile = "network"      // a switch: always on, nearly steady
 	Lamp        Profile = "lamp"         // on in working hours
 	Charger     Profile = "charger"      // laptops charging, tapering off
+	Heater      Profile = "heater"       // a fan heater with a thermostat, day and night
 	Nothing     Profile = "nothing"      // an empty socket
 )
 
 // Profiles lists every profile.
 func Profiles() []Profile {
-	return []Profile{Workstation, MeetingRoom, Printer, Fridge, Coffee, Network, Lamp, Charger, Nothing}
+	return []Profile{Workstation, MeetingRoom, Printer, Fridge, Coffee, Network, Lamp, Charger, Heater, Nothing}
 }
 
 // NewLoad makes the load of a profile. The same seed and zone give the same load
@@ -77,6 +78,8 @@ func NewLoad(profile Profile, seed uint64, zone *time.Location) (Load, error) {
 		return newLamp(d), nil
 	case Charger:
 		return newCharger(d), nil
+	case Heater:
+		return newHeater(d), nil
 	case Nothing:
 		return Steady(0), nil
 	}

@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,6 +30,8 @@ type OfficeOptions struct {
 	Strips int
 	// Seed makes the loads and identities.
 	Seed uint64
+	// Profile is what every plug feeds; empty is what the floor plan says.
+	Profile Profile
 	// Site begins every location; empty is hq.
 	Site string
 	// Host is the address that all plugs listen on; empty is 127.0.0.1. With
@@ -80,7 +83,7 @@ func NewOffice(opts OfficeOptions) (*Office, error) {
 			return nil, fmt.Errorf("office: plug %s: %w", s.id, err)
 		}
 		spec := Spec{
-			ID: s.id, Model: s.place.model, Profile: s.place.profile, Address: address,
+			ID: s.id, Model: s.place.model, Profile: cmp.Or(opts.Profile, s.place.profile), Address: address,
 			Seed: mix(opts.Seed, saltTrait, uint64(i)),
 		}
 		if spec.Model == HS300 {

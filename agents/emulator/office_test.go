@@ -200,6 +200,21 @@ func TestAnOfficeSurvivesARestart(t *testing.T) {
 	})
 }
 
+func TestAllPlugsMayFeedTheSame(t *testing.T) {
+	t.Parallel()
+	clock := clockAt(monday(3)) // when an office sleeps
+	office := newOffice(t, emulator.OfficeOptions{Plugs: 12, Profile: emulator.Heater, Options: emulator.Options{Now: clock.Now}})
+	clock.Forward(time.Hour)
+	for _, plug := range office.Plugs() {
+		if used := plug.TrueEnergy(0); used < 300*emulator.WattHour || used > 2000*emulator.WattHour {
+			t.Errorf("%v used %d Wh in an hour", plug, used.WholeWh())
+		}
+	}
+	if _, err := emulator.NewOffice(emulator.OfficeOptions{Profile: "volcano"}); err == nil || !strings.Contains(err.Error(), "heater") {
+		t.Errorf("an unknown profile: %v", err)
+	}
+}
+
 func TestTheControlDoor(t *testing.T) {
 	clock := clockAt(monday(9))
 	office := newOffice(t, emulator.OfficeOptions{Plugs: 3, Strips: 1, Options: emulator.Options{Now: clock.Now}})

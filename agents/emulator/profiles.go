@@ -231,3 +231,19 @@ func (l charger) At(ms int64) Demand {
 	in := now.ofDay%(30*minute)/minute + (slot-floorTo(slot, quiet))/minute
 	return Demand{l.peakMW * 100 / (100 + 25*max(0, in-10)), 920, slot + minute}
 }
+
+type heater struct {
+	dice
+	heatMW int64
+}
+
+func newHeater(d dice) heater { return heater{d, d.roll(saltTrait, 1, 900_000, 2_000_000)} }
+
+// At: in most minutes it heats, in the others the fan turns alone.
+func (l heater) At(ms int64) Demand {
+	slot := floorTo(ms, busy)
+	if !l.chance(saltHeat, floorTo(ms, minute), 700) {
+		return Demand{24_000 + l.roll(saltNoise, slot, -900, 900), 780, slot + busy}
+	}
+	return Demand{l.heatMW * l.roll(saltNoise, slot, 960, 1_040) / 1000, 990, slot + busy}
+}

@@ -29,6 +29,7 @@ type emulatorOptions struct {
 	control       string
 	state         string
 	answers       int
+	profile       string
 	asJSON        bool
 }
 
@@ -64,6 +65,7 @@ With --control they can be changed while it runs: GET /plugs, PUT /plugs/{id}/fa
 	flags.Float64Var(&options.speed, "speed", 1, "how much faster than real time the emulated time passes")
 	flags.StringVar(&options.faults, "faults", "", "faults by plug, such as 'desk-3=hang,printer-1=drip'; * is every plug")
 	flags.StringVar(&options.control, "control", "", "serve the control door at this address")
+	flags.StringVar(&options.profile, "profile", "", "what every plug feeds, such as heater, instead of the office's workstations, printers …")
 	flags.IntVar(&options.answers, "answers", 0, "how many of its latest answers each plug remembers for the control door")
 	flags.StringVar(&options.state, "state", "", "keep counters and relays in this file")
 	flags.BoolVar(&options.asJSON, "json", false, "print the plugs as JSON")
@@ -125,7 +127,7 @@ func emulated(options emulatorOptions, log *slog.Logger) (*emulator.Office, erro
 	}
 	office, err := emulator.NewOffice(emulator.OfficeOptions{
 		Options: emulator.Options{Log: log, Speed: options.speed, Discovery: true, History: demoHistory, KeepAnswers: options.answers},
-		Plugs:   options.plugs, Strips: options.strips, Seed: options.seed,
+		Plugs:   options.plugs, Strips: options.strips, Seed: options.seed, Profile: emulator.Profile(options.profile),
 		Host: host, BasePort: int(basePort), OwnAddresses: options.ownAddresses, StateFile: options.state,
 	})
 	if err != nil {
