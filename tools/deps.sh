@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Everything the tests need besides Go: mosquitto, Node.js with the simulator of
 # plugs, curl and jq (for the documentation's examples), a C compiler (for the race
-# detector) and influxd. Installs the Debian
+# detector), strace (for power failures, on Linux) and influxd. Installs the Debian
 # packages when run as root; otherwise says in one line what to install.
 # It does nothing, and takes no time, when all is there.
 #
@@ -22,6 +22,7 @@ has npm || wanted+=(npm)
 has curl || wanted+=(curl)
 has jq || wanted+=(jq)
 has "${CC:-cc}" || wanted+=(build-essential)
+[ "$(uname)" != Linux ] || has strace || wanted+=(strace)
 
 if [ ${#wanted[@]} -gt 0 ]; then
 	has apt-get || die "missing: ${wanted[*]} (names of the Debian packages); install them with this system's package manager"

@@ -22,6 +22,10 @@ func TestMain(m *testing.M) {
 	if path := os.Getenv(crashPath); path != "" {
 		appendForEver(path)
 	}
+	if path := os.Getenv(workPath); path != "" {
+		workAndSay(path)
+		return
+	}
 	flag.Parse()
 	if !given("rapid.checks") {
 		_ = flag.Set("rapid.checks", "15") // each is some dozens of files
