@@ -3,7 +3,6 @@ package transfer
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -31,7 +30,7 @@ type Task struct {
 	Note, Label string
 	// AtOnce is how many groups of devices are moved at the same time; 4 if 0.
 	AtOnce int
-	// Patience is for how long a store may be away; 2 minutes if 0.
+	// Patience is for how long a store may be away; DefaultPatience if 0.
 	Patience time.Duration
 	// Progress, if there, hears how many of how many readings have been dealt with.
 	// It is called by several goroutines, one at a time.
@@ -47,35 +46,35 @@ func Run(ctx context.Context, task Task) (*Report, error) {
 		task.AtOnce = defaultAtOnce
 	}
 	if task.Patience == 0 {
-		task.Patience = defaultPatience
+		task.Patience = DefaultPatience
 	}
-	task.Source = patient{task.Source, task.Patience}
+	r := run{task: task, source: patient{task.Source, task.Patience}, target: patient{task.Target, task.Patience}}
 	if err := task.check(); err != nil {
 		return &Report{}, err
 	}
-	plan, err := makePlan(ctx, task)
-	if err != nil {
+	var err error
+	if r.plan, err = makePlan(ctx, r.source, task); err != nil {
 		return &Report{}, err
 	}
 	n, err := openNote(task.Note, task.identity())
 	if err != nil {
 		return &Report{}, err
 	}
-	r := run{task: task, plan: plan, report: n.Report}
-	r.report.begin(plan)
-	for day := range plan.days(n.Done) {
+	r.report = n.Report
+	r.report.begin(r.plan)
+	for day := range r.plan.days(n.Done) {
 		if err := r.day(ctx, day); err != nil {
 			return r.report, fmt.Errorf("%s: %w", day.Format(time.DateOnly), err)
 		}
-		// The last day may still grow: it is never done with.
-		if day.Before(plan.lastDay()) {
-			n.Done = day
+		if !day.Before(r.plan.lastDay()) {
+			break // it may still grow: it is never done with
 		}
+		n.Done = day
 		if err := n.save(); err != nil {
 			return r.report, err
 		}
 	}
-	r.tell(plan.total)
+	r.tell(r.plan.total)
 	return r.report, n.remove()
 }
 
@@ -91,9 +90,10 @@ func (t Task) identity() string {
 }
 
 type run struct {
-	task   Task
-	plan   plan
-	report *Report
+	task           Task
+	source, target patient
+	plan           plan
+	report         *Report
 }
 
 // day moves a day: groups of devices at the same time. The report takes a day
@@ -107,7 +107,7 @@ func (r *run) day(ctx context.Context, start time.Time) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for _, some := range deal(held, r.task.AtOnce) {
 		part := part{
-			task: r.task, target: patient{r.task.Target, r.task.Patience}, found: found, held: some,
+			run: r, found: found, held: some,
 			from: latest(start, r.task.Since), to: earliest(start.Add(day), r.plan.until),
 		}
 		group.Go(func() error { return part.move(ctx) })
@@ -121,8 +121,8 @@ func (r *run) day(ctx context.Context, start time.Time) error {
 
 // part is some devices on a day.
 type part struct {
-	task     Task
-	target   store.Store // the task's, to be read
+	*run
+
 	found    *found
 	held     []holding
 	from, to time.Time
@@ -145,7 +145,7 @@ func (p part) heldOf(device string) holding {
 
 // move writes the part, unless it is only to be compared, and compares it.
 func (p part) move(ctx context.Context) error {
-	source, err := p.digests(ctx, p.task.Source, p.write)
+	source, err := p.digests(ctx, p.source, p.write)
 	if err != nil {
 		return err
 	}
@@ -173,13 +173,8 @@ func (p part) write(ctx context.Context, page []wattline.Reading) error {
 	if p.task.VerifyOnly {
 		return nil
 	}
-	err := patiently(ctx, p.task.Patience, func() error { return p.task.Target.Write(ctx, page) })
-	if refused, ok := errors.AsType[*store.RefusedError](err); ok {
-		for _, r := range refused.Readings {
-			p.found.refuse(page[r.Index], r.Reason)
-		}
-		return nil
-	}
+	refusals, err := Refusals(page, p.target.Write(ctx, page))
+	p.found.refuse(refusals)
 	return err
 }
 

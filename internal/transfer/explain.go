@@ -30,7 +30,7 @@ type Mismatch struct {
 // explain holds a device's readings in the two stores against one another.
 func (p part) explain(ctx context.Context, device string) (Mismatch, error) {
 	m := Mismatch{Device: device, Day: p.date()}
-	source, stopSource := p.one(ctx, p.task.Source, device)
+	source, stopSource := p.one(ctx, p.source, device)
 	defer stopSource()
 	target, stopTarget := p.one(ctx, p.target, device)
 	defer stopTarget()

@@ -12,45 +12,26 @@ import (
 	"github.com/wattline/wattline/internal/store"
 )
 
-const defaultPatience = 2 * time.Minute
+// DefaultPatience is for how long a store may be away before a task is given up.
+const DefaultPatience = 2 * time.Minute
 
-// patiently does something over again while the store is away, for so long.
-func patiently(ctx context.Context, patience time.Duration, do func() error) error {
-	attempt := func() (struct{}, error) {
-		err := do()
-		away, ok := errors.AsType[*store.UnavailableError](err)
-		switch {
-		case err == nil || ctx.Err() != nil || !ok:
-			return struct{}{}, permanent(err)
-		case away.RetryAfter > 0:
-			return struct{}{}, errors.Join(err, backoff.RetryAfter(int(away.RetryAfter.Seconds())+1))
-		}
-		return struct{}{}, err
-	}
-	_, err := backoff.Retry(ctx, attempt, backoff.WithMaxElapsedTime(patience))
-	if away, ok := errors.AsType[*store.UnavailableError](err); ok {
-		return fmt.Errorf("gave up after %v; once it is back the same command goes on from here: %w", patience, away)
-	}
-	return err
-}
+// Patient is a store that is asked over again, for so long, while it is away.
+func Patient(of store.Store, patience time.Duration) store.Store { return patient{of, patience} }
 
-func permanent(err error) error {
-	if err == nil {
-		return nil
-	}
-	return backoff.Permanent(err)
-}
-
-// patient is a store that is asked over again while it is away.
 type patient struct {
 	store.Store
 
 	patience time.Duration
 }
 
+// Write is the store's.
+func (p patient) Write(ctx context.Context, readings []wattline.Reading) error {
+	return p.insist(ctx, func() error { return p.Store.Write(ctx, readings) })
+}
+
 // Readings is the store's.
 func (p patient) Readings(ctx context.Context, query store.Query) (page []wattline.Reading, err error) {
-	err = patiently(ctx, p.patience, func() (err error) {
+	err = p.insist(ctx, func() (err error) {
 		page, err = p.Store.Readings(ctx, query)
 		return err
 	})
@@ -59,9 +40,53 @@ func (p patient) Readings(ctx context.Context, query store.Query) (page []wattli
 
 // Summaries is the store's.
 func (p patient) Summaries(ctx context.Context, query store.SummaryQuery) (all []store.Series, err error) {
-	err = patiently(ctx, p.patience, func() (err error) {
+	err = p.insist(ctx, func() (err error) {
 		all, err = p.Store.Summaries(ctx, query)
 		return err
 	})
 	return all, err
+}
+
+// Adopt is the store's, if it is an Adopter; otherwise nothing is adopted.
+func (p patient) Adopt(ctx context.Context, series []store.Series) error {
+	adopter, ok := p.Store.(Adopter)
+	if !ok {
+		return nil
+	}
+	return p.insist(ctx, func() error { return adopter.Adopt(ctx, series) })
+}
+
+func (p patient) insist(ctx context.Context, do func() error) error {
+	attempt := func() (struct{}, error) {
+		err := do()
+		away, ok := errors.AsType[*store.UnavailableError](err)
+		switch {
+		case err == nil:
+			return struct{}{}, nil
+		case !ok || ctx.Err() != nil:
+			return struct{}{}, backoff.Permanent(err)
+		case away.RetryAfter > 0:
+			err = errors.Join(err, backoff.RetryAfter(int(away.RetryAfter.Seconds())+1))
+		}
+		return struct{}{}, err
+	}
+	_, err := backoff.Retry(ctx, attempt, backoff.WithMaxElapsedTime(p.patience))
+	if away, ok := errors.AsType[*store.UnavailableError](err); ok {
+		return fmt.Errorf("gave up after %v; once it is back the same command goes on: %w", p.patience, away)
+	}
+	return err
+}
+
+// Refusals takes the readings that were refused for good out of the error of a
+// write.
+func Refusals(readings []wattline.Reading, err error) ([]Refusal, error) {
+	refused, ok := errors.AsType[*store.RefusedError](err)
+	if !ok {
+		return nil, err
+	}
+	refusals := make([]Refusal, len(refused.Readings))
+	for i, r := range refused.Readings {
+		refusals[i] = Refusal{readings[r.Index].Device, readings[r.Index].Time, r.Reason}
+	}
+	return refusals, nil
 }

@@ -38,14 +38,14 @@ type plan struct {
 	total    int64
 }
 
-func makePlan(ctx context.Context, task Task) (plan, error) {
-	devices, err := devicesOf(ctx, task)
+func makePlan(ctx context.Context, source store.Store, task Task) (plan, error) {
+	devices, err := devicesOf(ctx, source, task.Devices)
 	if err != nil {
 		return plan{}, err
 	}
 	var p plan
 	for some := range slices.Chunk(devices, askAtOnce) {
-		held, err := holdingsOf(ctx, task, some)
+		held, err := holdingsOf(ctx, source, task, some)
 		if err != nil {
 			return plan{}, fmt.Errorf("ask the source what it has: %w", err)
 		}
@@ -59,15 +59,15 @@ func makePlan(ctx context.Context, task Task) (plan, error) {
 }
 
 // devicesOf are the task's devices, which the source must know.
-func devicesOf(ctx context.Context, task Task) ([]string, error) {
-	known, err := task.Source.Devices(ctx)
+func devicesOf(ctx context.Context, source store.Store, devices []string) ([]string, error) {
+	known, err := source.Devices(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("ask the source for its devices: %w", err)
 	}
-	if len(task.Devices) == 0 {
+	if len(devices) == 0 {
 		return known, nil
 	}
-	wanted := slices.Compact(slices.Sorted(slices.Values(task.Devices)))
+	wanted := slices.Compact(slices.Sorted(slices.Values(devices)))
 	for _, device := range wanted {
 		if _, ok := slices.BinarySearch(known, device); !ok {
 			return nil, fmt.Errorf("the source has nothing of a device %q", device)
@@ -76,9 +76,9 @@ func devicesOf(ctx context.Context, task Task) ([]string, error) {
 	return wanted, nil
 }
 
-func holdingsOf(ctx context.Context, task Task, devices []string) ([]holding, error) {
+func holdingsOf(ctx context.Context, source store.Store, task Task, devices []string) ([]holding, error) {
 	from, to := task.span()
-	all, err := task.Source.Summaries(ctx, store.SummaryQuery{Devices: devices, From: from, To: to, Every: oneSpan})
+	all, err := source.Summaries(ctx, store.SummaryQuery{Devices: devices, From: from, To: to, Every: oneSpan})
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +98,7 @@ func holdingsOf(ctx context.Context, task Task, devices []string) ([]holding, er
 	group.SetLimit(task.AtOnce)
 	for i := range held {
 		group.Go(func() (err error) {
-			held[i].raw, err = firstRaw(ctx, task.Source, held[i])
+			held[i].raw, err = firstRaw(ctx, source, held[i])
 			return err
 		})
 	}

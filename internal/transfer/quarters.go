@@ -24,8 +24,8 @@ func (p part) moveQuarters(ctx context.Context) error {
 	if err != nil || len(wanted) == 0 {
 		return err
 	}
-	if adopter, ok := p.task.Target.(Adopter); ok && !p.task.VerifyOnly {
-		if err := patiently(ctx, p.task.Patience, func() error { return adopter.Adopt(ctx, wanted) }); err != nil {
+	if !p.task.VerifyOnly {
+		if err := p.target.Adopt(ctx, wanted); err != nil {
 			return err
 		}
 	}
@@ -54,7 +54,7 @@ func (p part) bare(ctx context.Context) ([]store.Series, error) {
 	if len(bare) == 0 {
 		return nil, nil
 	}
-	all, err := p.task.Source.Summaries(ctx, p.quarters(bare))
+	all, err := p.source.Summaries(ctx, p.quarters(bare))
 	if err != nil {
 		return nil, err
 	}

@@ -10,9 +10,9 @@ import (
 	"github.com/wattline/wattline/internal/store"
 )
 
-// maxListed bounds how many refusals and how many mismatches a report lists. All
+// MaxListed bounds how many refusals and how many mismatches a report lists. All
 // are counted.
-const maxListed = 1000
+const MaxListed = 1000
 
 // Report is what a task did and found.
 type Report struct {
@@ -85,8 +85,8 @@ func (r *Report) add(f *found) {
 		return cmp.Or(cmp.Compare(a.Device, b.Device), a.Time.Compare(b.Time.Time))
 	})
 	slices.SortFunc(f.mismatches, func(a, b Mismatch) int { return cmp.Compare(a.Device, b.Device) })
-	r.Refusals = append(r.Refusals, f.refusals[:min(len(f.refusals), maxListed-len(r.Refusals))]...)
-	r.Mismatches = append(r.Mismatches, f.mismatches[:min(len(f.mismatches), maxListed-len(r.Mismatches))]...)
+	r.Refusals = append(r.Refusals, f.refusals[:min(len(f.refusals), MaxListed-len(r.Refusals))]...)
+	r.Mismatches = append(r.Mismatches, f.mismatches[:min(len(f.mismatches), MaxListed-len(r.Mismatches))]...)
 }
 
 // found is what comes to light on a day. It is safe for concurrent use.
@@ -140,12 +140,14 @@ func (f *found) quarters(of store.Series, raw time.Time) {
 	f.of(of.Device).Quarters += int64(len(of.Spans))
 }
 
-func (f *found) refuse(reading wattline.Reading, reason string) {
+func (f *found) refuse(refusals []Refusal) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.of(reading.Device).Refused++
-	if len(f.refusals) < maxListed {
-		f.refusals = append(f.refusals, Refusal{reading.Device, reading.Time, reason})
+	for _, r := range refusals {
+		f.of(r.Device).Refused++
+		if len(f.refusals) < MaxListed {
+			f.refusals = append(f.refusals, r)
+		}
 	}
 }
 
@@ -157,7 +159,7 @@ func (f *found) differs(m Mismatch) {
 		return
 	}
 	f.of(m.Device).Mismatched++
-	if len(f.mismatches) < maxListed {
+	if len(f.mismatches) < MaxListed {
 		f.mismatches = append(f.mismatches, m)
 	}
 }

@@ -1,0 +1,49 @@
+package influx1
+
+import (
+	"fmt"
+
+	"github.com/wattline/wattline"
+)
+
+// seam is how a device's imported counter meets the one that the store has.
+type seam struct {
+	// total is what the counter of the import, which begins at 0, ends at.
+	total wattline.Milli
+	// before and after are where the store's counter stands at the last reading
+	// before the import and the first one after it; nil if there is none.
+	before, after *wattline.Milli
+	// again says that some of the import is in the store already. At the first such
+	// reading the store's counter stands at stored, and that of the import at own.
+	again       bool
+	stored, own wattline.Milli
+}
+
+// base is where the counter of the import has to begin. It ends where the reading
+// after it begins, so that nothing is counted in between, and else goes on from
+// the reading before it. It never falls: where that cannot be had, base is an error
+// that says why.
+func (s seam) base() (wattline.Milli, error) {
+	floor := wattline.Milli(0)
+	if s.before != nil {
+		floor = *s.before
+	}
+	base := floor
+	switch {
+	case s.again:
+		base = s.stored - s.own
+	case s.after != nil:
+		base = *s.after - s.total
+	}
+	if base >= floor && (s.after == nil || base+s.total <= *s.after) {
+		return base, nil
+	}
+	reason := "its energy would not begin at 0 or more"
+	if s.before != nil {
+		reason = fmt.Sprintf("the counter stands at %v Wh before it", *s.before)
+	}
+	if s.after != nil {
+		reason = fmt.Sprintf("the counter stands at %v Wh before it and at %v Wh after it", floor, *s.after)
+	}
+	return 0, fmt.Errorf("it comes to %v Wh, and %s: the counter would fall; give the id a device of its own in the map file", s.total, reason)
+}
