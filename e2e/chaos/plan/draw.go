@@ -82,10 +82,17 @@ func (d draw) kills(process string, o Options) (steps []Step) {
 	return steps
 }
 
-// fills of the disks. The journal needs more room only while a store is away, so
-// its disk is full then; each time in a longer outage of InfluxDB.
+// fills of the disks. The journal needs more room at its beginning, and later only
+// while a store is away: its disk is full at once, and then in the longer outages
+// of InfluxDB.
 func (d draw) fills(kills []Step, o Options) (steps []Step) {
-	for _, outage := range longestOf(kills, Influxd, o.Fills) {
+	if o.Fills > 0 {
+		steps = append(steps, Step{At: o.Down / 2, For: d.span(o.Down/2, o.Down), What: Fill, Target: JournalDisk})
+	}
+	for _, outage := range longestOf(kills, Influxd, o.Fills-1) {
+		if outage.At < 3*o.Down {
+			continue
+		}
 		steps = append(steps, Step{
 			At: outage.At + outage.For/10, For: outage.For * 7 / 10, What: Fill, Target: JournalDisk,
 		})
@@ -163,7 +170,7 @@ func longestOf(steps []Step, target string, n int) []Step {
 		}
 	}
 	slices.SortFunc(of, func(a, b Step) int { return cmp.Compare(b.For, a.For) })
-	of = of[:min(n, len(of))]
+	of = of[:max(0, min(n, len(of)))]
 	slices.SortFunc(of, func(a, b Step) int { return cmp.Compare(a.At, b.At) })
 	return of
 }

@@ -1,0 +1,126 @@
+package truth
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/wattline/wattline/e2e/chaos/plan"
+)
+
+const promiseLost = "measurements lost without a reason"
+
+// fate is why an answer of a plug became no reading.
+type fate string
+
+// The fates.
+const (
+	readBack fate = "read back after a command"
+	killed   fate = "in flight when the collector was killed"
+	cut      fate = "in flight when the network was cut"
+	awry     fate = "in flight when the plug misbehaved or was renamed"
+	full     fate = "kept out by a full disk"
+	admitted fate = "given up by the collector, which said so"
+	lost     fate = "lost without a reason"
+)
+
+// fatesToTell lists those that are no fault of anybody's.
+func fatesToTell() []fate { return []fate{readBack, killed, cut, awry, full, admitted} }
+
+const (
+	// aroundFault is how long before a fault an answer may have been on its way, and
+	// how long after it the collector may have been busy with it.
+	aroundFault = 3 * time.Second
+	// saidSoon is when the collector says at the latest that an answer did not come:
+	// one poll, and the time to write it down.
+	saidSoon = 3 * time.Second
+	// readsBack is how soon a plug is read after it was switched, mostReads how often
+	// if it does not show what it was told.
+	readsBack = 3 * time.Second
+	mostReads = 3
+)
+
+// checkLost finds the fate of every measurement that a plug sent in full and that
+// became no reading. Only faults, commands and what the collector admits account
+// for one.
+func checkLost(l Ledger, used map[string]map[int64]bool) (fates map[fate]int, broken []Violation) {
+	fates = map[fate]int{}
+	names := map[string][]string{}
+	for name, plug := range l.Plugs {
+		names[plug] = append(names[plug], name)
+	}
+	for _, plug := range sortedKeys(l.Answers) {
+		o := owed{Ledger: l, plug: plug, names: names[plug]}
+		for _, a := range l.Answers[plug] {
+			if a.Switched {
+				o.told = append(o.told, order{a.At, a.On, mostReads})
+			}
+			if a.Switched || !a.Sent || used[plug][a.N] {
+				continue
+			}
+			what := o.fateOf(a)
+			fates[what]++
+			if what == lost {
+				broken = append(broken, Violation{promiseLost, plug, a.At, fmt.Sprintf("its answer %d: %+v", a.N, a)})
+			}
+		}
+	}
+	return fates, broken
+}
+
+// owed is one plug whose answers are accounted for.
+type owed struct {
+	Ledger
+
+	plug  string
+	names []string
+	// told is what the plug was told and did not show yet.
+	told []order
+}
+
+// order is a command that was carried out, and how often it may still be read back.
+type order struct {
+	at   time.Time
+	on   bool
+	left int
+}
+
+func (o *owed) fateOf(a Answer) fate {
+	if o.isReadBack(a) {
+		return readBack
+	}
+	for _, cause := range []struct {
+		fate    fate
+		targets []string
+	}{
+		{killed, []string{plan.Agents}}, {cut, []string{plan.AllPlugs}}, {awry, []string{o.plug}}, {full, []string{plan.JournalDisk}},
+	} {
+		if slices.ContainsFunc(o.Faults, func(f Fault) bool {
+			return f.What != plan.Clock && f.is(cause.targets...) && f.overlaps(a.At, a.At, aroundFault)
+		}) {
+			return cause.fate
+		}
+	}
+	for _, name := range o.names {
+		if slices.ContainsFunc(o.Admitted[name], func(s Span) bool { return !a.At.Before(s.From.Add(-saidSoon)) && !a.At.After(s.To) }) {
+			return admitted
+		}
+	}
+	return lost
+}
+
+// isReadBack takes an answer for the reading back of an order, of one that it
+// fulfils if there is any. Where two commands were given at once, one of them is
+// read back in vain.
+func (o *owed) isReadBack(a Answer) bool {
+	o.told = slices.DeleteFunc(o.told, func(w order) bool { return w.left == 0 || a.At.Sub(w.at) > readsBack })
+	if i := slices.IndexFunc(o.told, func(w order) bool { return w.on == a.On }); i >= 0 {
+		o.told = slices.Delete(o.told, i, i+1)
+		return true
+	}
+	if len(o.told) == 0 {
+		return false
+	}
+	o.told[0].left--
+	return true
+}
