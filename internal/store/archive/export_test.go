@@ -6,6 +6,8 @@ import (
 	"os"
 
 	"github.com/prometheus/prometheus/tsdb"
+
+	"github.com/wattline/wattline/internal/store/quarters"
 )
 
 // WithSmallSegments makes the logs change segments often.
@@ -29,3 +31,6 @@ func (a *Archive) Merge(ctx context.Context) error {
 
 // Blocks counts the blocks on disk.
 func (a *Archive) Blocks() int { return len(a.blocks()) }
+
+// Records is where the quarter-hours are kept.
+func (a *Archive) Records() quarters.Kept { return a.records }

@@ -56,14 +56,15 @@ func (l *logs) close() error { return errors.Join(l.inOrder.close(), l.late.clos
 // syncer syncs the segments of one log: all that it has not seen replaced by a
 // later one.
 type syncer struct {
-	dir   string
-	fsync func(*os.File) error
-	index int
-	file  *os.File // the segment with that index
+	dir    string
+	fsync  func(*os.File) error
+	index  int
+	file   *os.File // the segment with that index
+	length int64    // what of it is synced
 }
 
 func (s *syncer) sync() error {
-	segments, err := segmentsFrom(s.dir, s.index)
+	segments, err := s.pending()
 	if err != nil {
 		return fmt.Errorf("list the segments of %s: %w", s.dir, err)
 	}
@@ -79,13 +80,41 @@ func (s *syncer) sync() error {
 			}
 			begun = true
 		}
-		if err := s.fsync(s.file); err != nil {
+		if err := s.syncSegment(); err != nil {
 			return fmt.Errorf("sync %s: %w", s.file.Name(), err)
 		}
 	}
 	if begun {
 		return syncFolder(s.dir, s.fsync)
 	}
+	return nil
+}
+
+// pending are the segments from the one that is open on. There is hardly ever a
+// next one; it is asked for by name, because the log numbers them without gaps. It
+// removes them from the lowest on: while the open one is there, no later one was.
+func (s *syncer) pending() ([]int, error) {
+	if s.file != nil && isGone(wlog.SegmentName(s.dir, s.index+1)) && !isGone(wlog.SegmentName(s.dir, s.index)) {
+		return []int{s.index}, nil
+	}
+	return segmentsFrom(s.dir, s.index)
+}
+
+func isGone(path string) bool {
+	_, err := os.Lstat(path)
+	return errors.Is(err, fs.ErrNotExist)
+}
+
+// syncSegment syncs the open segment, which nothing but growth changes.
+func (s *syncer) syncSegment() error {
+	info, err := s.file.Stat()
+	if err != nil || info.Size() == s.length {
+		return err
+	}
+	if err := s.fsync(s.file); err != nil {
+		return err
+	}
+	s.length = info.Size()
 	return nil
 }
 
@@ -103,7 +132,7 @@ func (s *syncer) move(index int) (bool, error) {
 	if err := s.close(); err != nil {
 		return false, errors.Join(err, next.Close())
 	}
-	s.file, s.index = next, index
+	s.file, s.index, s.length = next, index, -1
 	return true, nil
 }
 

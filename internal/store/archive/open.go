@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/prometheus/prometheus/tsdb"
-	"github.com/prometheus/prometheus/util/compression"
 
 	"github.com/wattline/wattline/internal/store"
 )
@@ -102,7 +101,8 @@ func flush(ctx context.Context, db *tsdb.DB) error {
 func (a *Archive) tsdbOptions() *tsdb.Options {
 	options := tsdb.DefaultOptions()
 	options.NoLockfile = true // see takeFolder
-	options.WALCompression = compression.Snappy
+	// A reading is there once all of its series have it, commits or not.
+	options.IsolationDisabled = true
 	options.WALSegmentSize = a.options.segmentBytes
 	options.MinBlockDuration = blockRange.Milliseconds()
 	options.MaxBlockDuration = maxBlockRange.Milliseconds()

@@ -6,63 +6,84 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strconv"
 
 	"github.com/wattline/wattline/internal/store/quarters"
 )
 
 // Records reads one level. See quarters.Kept.
 func (r *records) Records(ctx context.Context, query quarters.Query, visit func(*quarters.Packed) error) error {
-	for _, device := range query.Devices {
-		known, ok := r.device(device)
+	numbers, names := r.numbers(query.Devices)
+	if len(names) == 0 {
+		return ctx.Err()
+	}
+	var stopped error // by visit
+	// After damage there is nothing more to find: again does not matter.
+	_, err := r.use(ctx, func() error {
+		rows, err := r.read[query.Level].QueryContext(ctx, numbers, int64(query.From), int64(query.To))
+		if err != nil {
+			return err
+		}
+		defer func() { _ = rows.Close() }()
+		for stopped == nil && rows.Next() {
+			one, err := scanRecord(rows, query.Level)
+			if err != nil {
+				return err
+			}
+			one.packed.Device = names[one.number]
+			stopped = visit(&one.packed)
+		}
+		return rows.Err()
+	})
+	return errors.Join(stopped, err)
+}
+
+// numbers are the devices' numbers as a JSON array, and the names they stand for;
+// devices that the file does not have are left out.
+func (r *records) numbers(devices []string) (list string, names map[int64]string) {
+	names = make(map[int64]string, len(devices))
+	text := []byte{'['}
+	for _, id := range devices {
+		known, ok := r.device(id)
 		if !ok {
 			continue
 		}
-		var stopped error // by visit
-		again, err := r.use(ctx, func() error {
-			return r.ofDevice(ctx, known.number, query, func(p *quarters.Packed) bool {
-				p.Device = device
-				stopped = visit(p)
-				return stopped == nil
-			})
-		})
-		// After damage there is nothing more to find.
-		if stopped != nil || err != nil || again {
-			return errors.Join(stopped, err)
+		if len(names) > 0 {
+			text = append(text, ',')
 		}
+		text = strconv.AppendInt(text, known.number, 10)
+		names[known.number] = id
 	}
-	return nil
+	return string(append(text, ']')), names
 }
 
-func (r *records) ofDevice(ctx context.Context, number int64, query quarters.Query, visit func(*quarters.Packed) bool) error {
-	rows, err := r.read[query.Level].QueryContext(ctx, keyOf(number, query.From), keyOf(number, query.To))
-	if err != nil {
-		return err
-	}
-	defer func() { _ = rows.Close() }()
+// row is a record of the device with a number.
+type row struct {
+	number int64
+	packed quarters.Packed
+}
+
+// scanRecord reads a row, which is there until the next.
+func scanRecord(rows *sql.Rows, level quarters.Level) (row, error) {
 	var (
 		key          int64
 		sealed, data sql.RawBytes
 	)
-	for rows.Next() {
-		if err := rows.Scan(&key, &sealed, &data); err != nil {
-			return err
-		}
-		one := quarters.Packed{Day: quarters.Day(key & (1<<dayBits - 1))} //nolint:gosec // 20 bits
-		copy(one.Sealed[:], sealed)
-		switch query.Level {
-		case quarters.Days:
-			one.DayLevel = data
-		case quarters.Hours:
-			one.HourLevel = data
-		case quarters.Quarters:
-			one.QuarterLevel = data
-		case quarters.SealedOnly:
-		}
-		if !visit(&one) {
-			return nil
-		}
+	if err := rows.Scan(&key, &sealed, &data); err != nil {
+		return row{}, err
 	}
-	return rows.Err()
+	one := row{number: key >> dayBits, packed: quarters.Packed{Day: quarters.Day(key & (1<<dayBits - 1))}} //nolint:gosec // 20 bits
+	copy(one.packed.Sealed[:], sealed)
+	switch level {
+	case quarters.Days:
+		one.packed.DayLevel = data
+	case quarters.Hours:
+		one.packed.HourLevel = data
+	case quarters.Quarters:
+		one.packed.QuarterLevel = data
+	case quarters.SealedOnly:
+	}
+	return one, nil
 }
 
 func keyOf(number int64, day quarters.Day) int64 { return number<<dayBits | int64(day) }

@@ -30,6 +30,19 @@ CREATE TABLE day(key INTEGER PRIMARY KEY, sealed BLOB NOT NULL, day BLOB NOT NUL
 CREATE TABLE quarters(key INTEGER PRIMARY KEY, quarters BLOB NOT NULL) STRICT;`}
 }
 
+// selects are the questions by level. The first argument is a JSON array of the
+// devices' numbers, the others the first and last day.
+func selects() map[quarters.Level]string {
+	const of = " FROM json_each(?1) AS device CROSS JOIN day ON day.key BETWEEN device.value << %[1]d | ?2 AND device.value << %[1]d | ?3"
+	from := fmt.Sprintf(of, dayBits)
+	return map[quarters.Level]string{
+		quarters.SealedOnly: "SELECT day.key, sealed, NULL" + from,
+		quarters.Days:       "SELECT day.key, sealed, day" + from,
+		quarters.Hours:      "SELECT day.key, sealed, hours" + from,
+		quarters.Quarters:   "SELECT day.key, sealed, quarters" + from + " JOIN quarters ON quarters.key = day.key",
+	}
+}
+
 // records is a quarters.Kept in an SQLite file. A file that turns out to be
 // damaged is set aside, and lost is called.
 type records struct {
@@ -78,12 +91,7 @@ func (r *records) begin(ctx context.Context) error {
 		return errors.Join(err, db.Close())
 	}
 	read := map[quarters.Level]*sql.Stmt{}
-	for level, query := range map[quarters.Level]string{
-		quarters.SealedOnly: "SELECT key, sealed, NULL FROM day WHERE key BETWEEN ? AND ? ORDER BY key",
-		quarters.Days:       "SELECT key, sealed, day FROM day WHERE key BETWEEN ? AND ? ORDER BY key",
-		quarters.Hours:      "SELECT key, sealed, hours FROM day WHERE key BETWEEN ? AND ? ORDER BY key",
-		quarters.Quarters:   "SELECT key, sealed, quarters FROM day JOIN quarters USING (key) WHERE key BETWEEN ? AND ? ORDER BY key",
-	} {
+	for level, query := range selects() {
 		if read[level], err = db.Reader().PrepareContext(ctx, query); err != nil {
 			return errors.Join(err, db.Close())
 		}

@@ -65,7 +65,7 @@ func fieldNamed(name string) field {
 // sample is a reading as the TSDB takes it.
 type sample [fieldCount]float64
 
-func sampleOf(r wattline.Reading) sample {
+func sampleOf(r *wattline.Reading) sample {
 	var relay float64
 	if r.Relay == wattline.RelayOn {
 		relay = 1

@@ -66,8 +66,9 @@ func (a *Archive) keep(ctx context.Context, b *batch) error {
 // batch is a write in the making; its lists hold indices of readings.
 type batch struct {
 	readings []wattline.Reading
-	fresh    []int // newer than all that is kept of their devices
-	late     []int // perhaps kept already
+	devices  []*device // of the readings
+	fresh    []int     // newer than all that is kept of their devices
+	late     []int     // perhaps kept already
 	repeated int
 	refused  []store.RefusedReading
 }
@@ -100,8 +101,10 @@ func (b *batch) refusal() error {
 // of time, as they come nearly always, are all fresh.
 func (a *Archive) sort(b *batch) {
 	now := a.now()
-	for i, reading := range b.readings {
-		if reason := store.Refusal(reading, now, a.options.Retention); reason != "" {
+	b.devices = make([]*device, len(b.readings))
+	for i := range b.readings {
+		reading := &b.readings[i]
+		if reason := store.Refusal(*reading, now, a.options.Retention); reason != "" {
 			b.refuse(i, reason)
 			continue
 		}
@@ -110,6 +113,7 @@ func (a *Archive) sort(b *batch) {
 			known = newDevice(reading.Device, a.newest)
 			a.devices[reading.Device] = known
 		}
+		b.devices[i] = known
 		if at := milli(reading.Time); at > known.newest {
 			known.newest = at
 			b.fresh = append(b.fresh, i)
@@ -148,22 +152,23 @@ func (a *Archive) commit(ctx context.Context, db *tsdb.DB, b *batch) error {
 // fields had been taken, or -1.
 func (a *Archive) append(app storage.Appender, b *batch, todo []int) (int, error) {
 	for _, i := range todo {
-		reading := b.readings[i]
-		known := a.devices[reading.Device]
-		values, at := sampleOf(reading), milli(reading.Time)
+		known := b.devices[i]
+		values, at := sampleOf(&b.readings[i]), milli(b.readings[i].Time)
 		for f := range fieldCount {
 			ref, err := app.Append(known.refs[f], known.labels[f], at, values[f])
-			if reason := refusedBy(err); reason != "" {
-				b.refuse(i, reason)
-				if f > 0 {
-					return i, nil
-				}
-				break
+			if err == nil {
+				known.refs[f] = ref
+				continue
 			}
-			if err != nil {
-				return -1, fmt.Errorf("append a reading of %s: %w", reading.Device, err)
+			reason := refusedBy(err)
+			if reason == "" {
+				return -1, fmt.Errorf("append a reading of %s: %w", b.readings[i].Device, err)
 			}
-			known.refs[f] = ref
+			b.refuse(i, reason)
+			if f > 0 {
+				return i, nil
+			}
+			break
 		}
 	}
 	return -1, nil

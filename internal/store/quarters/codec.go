@@ -157,12 +157,27 @@ func (e *encoder) stats(count int64, s *wattline.Stats) {
 	e.unsigned(int64(s.Last - s.Min))
 }
 
+// more is set in each byte of a varint but the last.
+const more = 0x80
+
 type decoder struct {
 	data   []byte
 	failed bool
 }
 
 func (d *decoder) unsigned() int64 {
+	// Most numbers take a byte or two.
+	if len(d.data) > 1 {
+		first, second := int64(d.data[0]), int64(d.data[1])
+		if first < more {
+			d.data = d.data[1:]
+			return first
+		}
+		if second < more {
+			d.data = d.data[2:]
+			return first&(more-1) | second<<7
+		}
+	}
 	n, size := binary.Uvarint(d.data)
 	if size <= 0 {
 		d.failed, d.data = true, nil
@@ -172,14 +187,10 @@ func (d *decoder) unsigned() int64 {
 	return int64(n) //nolint:gosec // modulo 2^64
 }
 
+// signed undoes the zigzag of binary.AppendVarint.
 func (d *decoder) signed() int64 {
-	n, size := binary.Varint(d.data)
-	if size <= 0 {
-		d.failed, d.data = true, nil
-		return 0
-	}
-	d.data = d.data[size:]
-	return n
+	n := uint64(d.unsigned())        //nolint:gosec // modulo 2^64
+	return int64(n>>1) ^ -int64(n&1) //nolint:gosec // modulo 2^64
 }
 
 func (d *decoder) core(s *wattline.Summary, within span, before *likely) {

@@ -69,6 +69,14 @@ func (s Set) And(other Set) Set {
 	return s
 }
 
+// Or are those that are in either.
+func (s Set) Or(other Set) Set {
+	for i := range s {
+		s[i] |= other[i]
+	}
+	return s
+}
+
 // Without are those that are not in the other.
 func (s Set) Without(other Set) Set {
 	for i := range s {

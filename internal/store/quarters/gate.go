@@ -44,10 +44,16 @@ type gate struct {
 	frontier int64
 	writes   map[*write]struct{}
 	held     map[string]chan struct{} // closed when let go
-	// untended are records that late readings were written for, or that are to be
-	// made anew whatever they say (true). lost is set when there were too many.
-	untended map[deviceDay]bool
+	// untended are records that Upkeep has to look at. lost is set when there were
+	// too many.
+	untended map[deviceDay]untended
 	lost     bool
+}
+
+// untended is a record that late readings were written for, or that cannot be read.
+type untended struct {
+	open Set  // these are not sealed; of others nothing is known here
+	anew bool // it is to be made anew, whatever it says
 }
 
 // write is one that has begun at an instant.
@@ -56,7 +62,7 @@ type write struct{ begun int64 }
 func newGate() *gate {
 	return &gate{
 		frontier: math.MaxInt64, writes: map[*write]struct{}{},
-		held: map[string]chan struct{}{}, untended: map[deviceDay]bool{},
+		held: map[string]chan struct{}{}, untended: map[deviceDay]untended{},
 	}
 }
 
@@ -143,30 +149,70 @@ func (g *gate) release(devices []string, mine chan struct{}) {
 	close(mine)
 }
 
-// neglect notes that a record needs to be looked at; anew, that it has to be made
-// anew. It tells whether that is news.
-func (g *gate) neglect(one deviceDay, anew bool) bool {
+// unsure are those quarter-hours that are not known to be open.
+func (g *gate) unsure(of map[deviceDay]Set) map[deviceDay]Set {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if len(g.untended) >= maxUntended {
+	var unsure map[deviceDay]Set
+	for one, set := range of {
+		if rest := set.Without(g.untended[one].open); rest != (Set{}) {
+			if unsure == nil {
+				unsure = map[deviceDay]Set{}
+			}
+			unsure[one] = rest
+		}
+	}
+	return unsure
+}
+
+// opened notes quarter-hours that are not sealed, of devices that the caller holds.
+func (g *gate) opened(all map[deviceDay]Set) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for one, set := range all {
+		known := g.untended[one]
+		known.open = known.open.Or(set)
+		g.note(one, known)
+	}
+}
+
+// distrust notes that a record has to be made anew, and tells whether that is
+// news.
+func (g *gate) distrust(one deviceDay) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	known := g.untended[one]
+	news := !known.anew
+	known.anew = true
+	g.note(one, known)
+	return news
+}
+
+func (g *gate) note(one deviceDay, known untended) {
+	if _, ok := g.untended[one]; !ok && len(g.untended) >= maxUntended {
 		clear(g.untended)
 		g.lost = true
 	}
-	before, known := g.untended[one]
-	g.untended[one] = before || anew
-	return !known || anew && !before
+	g.untended[one] = known
 }
 
-// tended takes back what neglect noted of devices that the caller holds.
-func (g *gate) tended(devices []string, day Day) {
+// tended takes back what was noted of a day of devices that the caller holds, but
+// for quarter-hours that have not ended.
+func (g *gate) tended(devices []string, day Day, ended Set) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, device := range devices {
-		delete(g.untended, deviceDay{device, day})
+		one := deviceDay{device, day}
+		rest := g.untended[one].open.Without(ended)
+		if rest == (Set{}) {
+			delete(g.untended, one)
+		} else {
+			g.untended[one] = untended{open: rest}
+		}
 	}
 }
 
-// neglected are the devices to be looked at, by day.
+// neglected are the devices that Upkeep has to look at, by day.
 func (g *gate) neglected() map[Day][]string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -180,7 +226,7 @@ func (g *gate) neglected() map[Day][]string {
 func (g *gate) isAnew(device string, day Day) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.untended[deviceDay{device, day}]
+	return g.untended[deviceDay{device, day}].anew
 }
 
 // takeLost tells whether track was lost since it was asked last.

@@ -3,7 +3,6 @@ package quarters
 import (
 	"context"
 	"log/slog"
-	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -90,7 +89,7 @@ func (k *Keeper) Writing(ctx context.Context, readings []wattline.Reading) (done
 	if late == nil {
 		return func() { k.gate.leave(w) }, nil
 	}
-	release, err := k.gate.hold(ctx, slices.Collect(maps.Keys(late)))
+	release, err := k.gate.hold(ctx, devicesOf(late))
 	if err != nil {
 		k.gate.leave(w)
 		return nil, err
@@ -99,90 +98,90 @@ func (k *Keeper) Writing(ctx context.Context, readings []wattline.Reading) (done
 		release()
 		k.gate.leave(w)
 	}
-	if err := k.unseal(ctx, late); err != nil {
-		done()
-		return nil, err
+	if unsure := k.gate.unsure(late); unsure != nil {
+		if err := k.unseal(ctx, unsure); err != nil {
+			done()
+			return nil, err
+		}
 	}
 	return done, nil
 }
 
-// lateOf are the quarter-hours of the readings before an instant, by device.
-func lateOf(readings []wattline.Reading, bound int64) map[string]map[Day]Set {
-	var late map[string]map[Day]Set
+// lateOf are the quarter-hours of the readings before an instant.
+func lateOf(readings []wattline.Reading, bound int64) map[deviceDay]Set {
+	var late map[deviceDay]Set
 	for i := range readings {
 		ms := readings[i].Time.UnixMilli()
 		if ms >= bound {
 			continue
 		}
 		if late == nil {
-			late = map[string]map[Day]Set{}
+			late = map[deviceDay]Set{}
 		}
-		days := late[readings[i].Device]
-		if days == nil {
-			days = map[Day]Set{}
-			late[readings[i].Device] = days
-		}
-		set := days[dayOf(ms)]
+		one := deviceDay{readings[i].Device, dayOf(ms)}
+		set := late[one]
 		set.Add(quarterOf(ms))
-		days[dayOf(ms)] = set
+		late[one] = set
 	}
 	return late
 }
 
+// devicesOf names each device once.
+func devicesOf(late map[deviceDay]Set) []string {
+	devices := make([]string, 0, len(late))
+	for one := range late {
+		devices = append(devices, one.device)
+	}
+	slices.Sort(devices)
+	return slices.Compact(devices)
+}
+
 // unseal makes certain that none of the quarter-hours is sealed, nor passed over
 // as before the first reading. The caller holds the devices.
-func (k *Keeper) unseal(ctx context.Context, late map[string]map[Day]Set) error {
-	byDay := map[Day][]string{}
-	for device, days := range late {
-		for day := range days {
-			byDay[day] = append(byDay[day], device)
-		}
-	}
-	if err := k.lowerSince(ctx, byDay); err != nil {
+func (k *Keeper) unseal(ctx context.Context, late map[deviceDay]Set) error {
+	if err := k.lowerSince(ctx, late); err != nil {
 		return err
 	}
+	byDay := map[Day][]string{}
+	for one := range late {
+		byDay[one.day] = append(byDay[one.day], one.device)
+	}
 	var changed []Packed
+	unsealed := 0
 	for day, devices := range byDay {
 		query := Query{Devices: devices, From: day, To: day, Level: SealedOnly}
 		err := k.options.Kept.Records(ctx, query, func(p *Packed) error {
-			stale := p.Sealed.And(late[p.Device][day])
-			if n := stale.Len(); n > 0 {
+			stale := p.Sealed.And(late[deviceDay{p.Device, day}])
+			if stale != (Set{}) {
 				changed = append(changed, Packed{Device: p.Device, Day: day, Sealed: p.Sealed.Without(stale)})
-				k.metrics.unsealed.Add(float64(n))
+				unsealed += stale.Len()
 			}
 			return nil
 		})
 		if err != nil {
 			return err
 		}
-		for _, device := range devices {
-			k.gate.neglect(deviceDay{device, day}, false)
+	}
+	if changed != nil {
+		if err := k.options.Kept.Put(ctx, changed); err != nil {
+			return err
 		}
 	}
-	if changed == nil {
-		return nil
-	}
-	return k.options.Kept.Put(ctx, changed)
+	k.metrics.unsealed.Add(float64(unsealed))
+	k.gate.opened(late)
+	return nil
 }
 
 // lowerSince takes back that there is nothing on or before some days.
-func (k *Keeper) lowerSince(ctx context.Context, byDay map[Day][]string) error {
-	first := map[string]Day{}
-	for day, devices := range byDay {
-		for _, device := range devices {
-			if known, ok := first[device]; !ok || day < known {
-				first[device] = day
-			}
-		}
-	}
-	since, err := k.options.Kept.Since(ctx, slices.Collect(maps.Keys(first)))
+func (k *Keeper) lowerSince(ctx context.Context, late map[deviceDay]Set) error {
+	since, err := k.options.Kept.Since(ctx, devicesOf(late))
 	if err != nil {
 		return err
 	}
 	lower := map[string]Day{}
-	for device, day := range since {
-		if first[device] < day {
-			lower[device] = first[device]
+	for one := range late {
+		if day, ok := since[one.device]; ok && one.day < day {
+			since[one.device], lower[one.device] = one.day, one.day
 		}
 	}
 	if len(lower) == 0 {
@@ -194,7 +193,7 @@ func (k *Keeper) lowerSince(ctx context.Context, byDay map[Day][]string) error {
 // distrust notes the records that a scan could not read.
 func (k *Keeper) distrust(s *scan, device string) {
 	for _, day := range s.broken {
-		if k.gate.neglect(deviceDay{device, day}, true) {
+		if k.gate.distrust(deviceDay{device, day}) {
 			k.metrics.broken.Inc()
 			k.log.Warn("the quarter-hours of a day cannot be read; they are made anew from the readings", "device", device, "day", day)
 		}

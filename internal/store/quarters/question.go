@@ -31,8 +31,9 @@ func newQuestion(query store.SummaryQuery) question {
 	default:
 		q.level = Quarters
 	}
-	// The day before, because the last reading before the range is mostly there.
-	q.first, q.last = dayOf(q.from)-1, dayOf(q.latest-1)
+	// The day of the instant before, where the last reading before the range mostly
+	// is.
+	q.first, q.last = dayOf(q.from-1), dayOf(q.latest-1)
 	return q
 }
 

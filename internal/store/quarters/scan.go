@@ -184,7 +184,9 @@ func (s *scan) add(at int64, summary *wattline.Summary) {
 		s.pieces = make([]store.Span, 0, (s.to-start)/s.every+1)
 	}
 	s.open = start
-	s.pieces = append(s.pieces, store.Span{Start: s.startTime(start), Summary: *summary})
+	s.pieces = append(s.pieces, store.Span{})
+	piece := &s.pieces[len(s.pieces)-1]
+	piece.Start, piece.Summary = s.startTime(start), *summary // in place: a Summary is large
 }
 
 // join is the spans of the range: the records' pieces and those of the readings

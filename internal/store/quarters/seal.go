@@ -102,7 +102,7 @@ func (k *Keeper) seal(ctx context.Context, j job) (store.Rebuilt, error) {
 			return store.Rebuilt{}, err
 		}
 	}
-	k.gate.tended(j.devices, j.day)
+	k.gate.tended(j.devices, j.day, ended(j.day, j.limit))
 	return rebuilt, nil
 }
 
@@ -116,7 +116,7 @@ func (k *Keeper) load(ctx context.Context, j job) (map[string]*Record, error) {
 	err := k.options.Kept.Records(ctx, query, func(p *Packed) error {
 		record, err := Unpack(p)
 		if err != nil {
-			k.gate.neglect(deviceDay{p.Device, p.Day}, true)
+			k.gate.distrust(deviceDay{p.Device, p.Day})
 			return nil //nolint:nilerr // it is made anew
 		}
 		records[p.Device] = record
