@@ -2,7 +2,6 @@ package wattline
 
 import (
 	"errors"
-	"fmt"
 	"math"
 	"strconv"
 )
@@ -43,9 +42,10 @@ func ParseMilli(text string) (Milli, error) {
 func (m Milli) Float() float64 { return float64(m) / 1000 }
 
 // String is the shortest exact decimal, such as "61.753", "-0.5" or "16323".
-func (m Milli) String() string { return string(m.append(nil)) }
+func (m Milli) String() string { return string(m.Append(nil)) }
 
-func (m Milli) append(dst []byte) []byte {
+// Append appends what String gives.
+func (m Milli) Append(dst []byte) []byte {
 	magnitude := uint64(m)
 	if m < 0 {
 		dst = append(dst, '-')
@@ -56,16 +56,15 @@ func (m Milli) append(dst []byte) []byte {
 	if fraction == 0 {
 		return dst
 	}
-	digits := 3
-	for fraction%10 == 0 {
-		fraction /= 10
-		digits--
+	dst = append(dst, '.', byte('0'+fraction/100), byte('0'+fraction/10%10), byte('0'+fraction%10))
+	for dst[len(dst)-1] == '0' {
+		dst = dst[:len(dst)-1]
 	}
-	return fmt.Appendf(append(dst, '.'), "%0*d", digits, fraction)
+	return dst
 }
 
 // MarshalJSON writes the decimal number.
-func (m Milli) MarshalJSON() ([]byte, error) { return m.append(nil), nil }
+func (m Milli) MarshalJSON() ([]byte, error) { return m.Append(nil), nil }
 
 // UnmarshalJSON reads a JSON number. A string, a boolean or null is an error: a
 // quantity that is not there is never zero.

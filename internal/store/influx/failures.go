@@ -121,6 +121,9 @@ func reasonOf(err error) string {
 // classify turns a failed request into an error of the contract. The server's
 // words are kept; the token is in none of them.
 func (s *Store) classify(err error) error {
+	if errors.Is(err, store.ErrMisconfigured) {
+		return err
+	}
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		// The caller's own end comes through as it is; a time-out of ours is told apart there.
 		return &store.UnavailableError{Err: fmt.Errorf("%v: %w", s, err)}

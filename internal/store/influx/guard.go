@@ -24,7 +24,10 @@ func (e *foreignError) Error() string {
 // guard is a transport that lets through only answers that can be InfluxDB's,
 // and bounds the ones that say no. Compression is the transport's business: the
 // client's own never closes a body, so that its connection cannot be used again.
-type guard struct{ next http.RoundTripper }
+type guard struct {
+	next  http.RoundTripper
+	clock *clock
+}
 
 // RoundTrip sends a request and looks at the answer's head.
 func (g guard) RoundTrip(request *http.Request) (*http.Response, error) {
@@ -36,6 +39,7 @@ func (g guard) RoundTrip(request *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	g.clock.hear(answer)
 	if what := foreign(request.URL.Path, answer); what != "" {
 		_ = answer.Body.Close()
 		return nil, &foreignError{what}

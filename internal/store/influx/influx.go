@@ -59,8 +59,12 @@ type Store struct {
 	options  Options
 	client   influxdb.Client
 	http     *http.Client
-	writer   api.WriteAPIBlocking
+	readings api.WriteAPIBlocking
+	quarters api.WriteAPIBlocking
 	requests *telemetry.CounterVec
+	maker    maker
+	clock    clock
+	late     lateBook
 }
 
 var _ store.Store = (*Store)(nil)
@@ -81,26 +85,29 @@ func New(options Options) (*Store, error) {
 	if options.Quarters == options.Bucket {
 		return nil, errors.New("influx needs two buckets: the quarter-hours stay when the readings' retention has passed")
 	}
-	transport := guard{&http.Transport{
-		Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: maxIdle, IdleConnTimeout: idleTimeout,
-		ResponseHeaderTimeout: options.Timeout,
-	}}
-	client := &http.Client{Transport: transport} // each request has a context that bounds it
-	settings := influxdb.DefaultOptions().SetPrecision(precision).SetHTTPClient(client).
-		SetApplicationName("wattline").SetLogLevel(0)
+	if options.Log == nil {
+		options.Log = slog.New(slog.DiscardHandler)
+	}
 	s := &Store{
-		options: options, http: client,
-		client:   influxdb.NewClientWithOptions(options.URL, options.Token, settings),
+		options: options, maker: maker{failed: map[string]failedMake{}},
 		requests: options.Metrics.CounterVec("wattline_influx_requests_total", "Requests to InfluxDB, by kind and result.", "kind", "result"),
 	}
-	s.writer = s.client.WriteAPIBlocking(options.Org, options.Bucket)
+	// Each request has a context that bounds it.
+	s.http = &http.Client{Transport: guard{clock: &s.clock, next: &http.Transport{
+		Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: maxIdle, IdleConnTimeout: idleTimeout,
+	}}}
+	settings := influxdb.DefaultOptions().SetPrecision(precision).SetHTTPClient(s.http).
+		SetApplicationName("wattline").SetLogLevel(0)
+	s.client = influxdb.NewClientWithOptions(options.URL, options.Token, settings)
+	s.readings = s.client.WriteAPIBlocking(options.Org, options.Bucket)
+	s.quarters = s.client.WriteAPIBlocking(options.Org, options.Quarters)
 	return s, nil
 }
 
 // Ping writes nothing to the bucket, which shows that the server is up, the
 // bucket is there and the token may write to it.
 func (s *Store) Ping(ctx context.Context) error {
-	if err := s.send(ctx, ""); err != nil {
+	if err := s.sendTo(ctx, s.readings, ""); err != nil {
 		return s.classify(err)
 	}
 	return nil

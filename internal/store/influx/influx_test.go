@@ -1,6 +1,7 @@
 package influx_test
 
 import (
+	"flag"
 	"fmt"
 	"net/http"
 	"strings"
@@ -18,7 +19,13 @@ import (
 
 var shared testserver.SharedInflux
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(shared.Around(m)) }
+func TestMain(m *testing.M) {
+	// Each round of the contract is a hundred requests; -rapid.checks=100 does more.
+	if err := flag.Set("rapid.checks", "12"); err != nil {
+		panic(err)
+	}
+	goleak.VerifyTestMain(shared.Around(m))
+}
 
 func open(t *testing.T, options influx.Options) *influx.Store {
 	t.Helper()

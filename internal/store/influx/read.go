@@ -13,8 +13,8 @@ import (
 	"github.com/wattline/wattline/internal/store"
 )
 
-// devicesAtOnce bounds how many devices one query names.
-const devicesAtOnce = 64
+// pageDevices bounds how many devices one query for a page names.
+const pageDevices = 64
 
 // Readings returns a page of raw readings. See store.Store.
 func (s *Store) Readings(ctx context.Context, q store.Query) ([]wattline.Reading, error) {
@@ -35,7 +35,7 @@ func (s *Store) Readings(ctx context.Context, q store.Query) ([]wattline.Reading
 		first++
 	}
 	// One device fills most pages; where devices have nothing, more are asked of at a time.
-	for atOnce := 1; first < len(q.Devices) && len(page) < q.Limit; atOnce = min(2*atOnce, devicesAtOnce) {
+	for atOnce := 1; first < len(q.Devices) && len(page) < q.Limit; atOnce = min(2*atOnce, pageDevices) {
 		devices := q.Devices[first:min(first+atOnce, len(q.Devices))]
 		more, err := s.page(ctx, devices, store.Query{From: q.From, To: q.To, Limit: q.Limit - len(page)})
 		if err != nil {
@@ -47,25 +47,19 @@ func (s *Store) Readings(ctx context.Context, q store.Query) ([]wattline.Reading
 	return page[:min(len(page), q.Limit)], nil
 }
 
-// A point that is being written just now comes to light field by field; it is
-// asked for again, so many times, before it is taken for torn.
-const (
-	tornTries = 10
-	tornPause = 20 * time.Millisecond
-)
-
 // page returns up to the limit of each of some devices, in the order of the
 // contract.
 func (s *Store) page(ctx context.Context, devices []string, q store.Query) ([]wattline.Reading, error) {
 	if !q.From.Before(q.To) {
 		return []wattline.Reading{}, ctx.Err()
 	}
-	within := s.source(devices, q.From, q.To) + ofFields(fields()...)
+	within := s.raw(devices, q.From, q.To).fields(fields()...)
 	limit := fmt.Sprintf(" |> limit(n: %d)", q.Limit)
 	readings, torn, err := s.pivoted(ctx, within+limit+pivot)
 	for try := 1; torn != nil && err == nil && try < tornTries; try++ {
-		time.Sleep(tornPause)
-		readings, torn, err = s.pivoted(ctx, within+limit+pivot)
+		if err = pause(ctx, tornPause); err == nil {
+			readings, torn, err = s.pivoted(ctx, within+limit+pivot)
+		}
 	}
 	if torn != nil && err == nil {
 		// Somebody else wrote points that will never be whole. They must not count
@@ -119,7 +113,7 @@ func missing(record *query.FluxRecord) string {
 // bucket, a query over both shows only one of them, without a word; a query for a
 // single instant is not over both.
 func (s *Store) checkTypes(ctx context.Context, torn tornPoint) error {
-	alone := s.source([]string{torn.device}, torn.at, torn.at.Add(precision)) + ofFields(torn.field)
+	alone := s.raw([]string{torn.device}, torn.at, torn.at.Add(precision)).fields(torn.field)
 	hidden := false
 	err := s.query(ctx, alone, func(*query.FluxRecord) error {
 		hidden = true
@@ -178,6 +172,3 @@ func (s *Store) query(ctx context.Context, flux string, each func(*query.FluxRec
 	}
 	return nil
 }
-
-// earliest is before everything that the contract allows.
-func earliest() time.Time { return time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC) }

@@ -2,20 +2,135 @@ package influx
 
 import (
 	"context"
+	"fmt"
+	"slices"
+	"time"
 
+	"github.com/influxdata/influxdb-client-go/v2/api/query"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/internal/store"
+	"github.com/wattline/wattline/internal/store/quarters"
 )
 
-// Devices names those of which anything is kept, sorted. See store.Store.
-func (s *Store) Devices(context.Context) ([]string, error) { return nil, store.ErrMisconfigured }
+const (
+	// passEvery is how often all days are gone through, for the sake of those that
+	// another process un-sealed.
+	passEvery = 6 * time.Hour
+	// tellEvery is how often the late readings of this process are told to the
+	// Keeper that seals.
+	tellEvery = 10 * time.Second
+)
 
-// Upkeep keeps the quarter-hours up to date. See store.Store.
+// Summaries answers from the quarter-hours where they are sealed. See store.Store.
+func (s *Store) Summaries(ctx context.Context, q store.SummaryQuery) ([]store.Series, error) {
+	return s.keeper(&records{Store: s}).Summaries(ctx, q)
+}
+
+// keeper answers questions, and seals if the records remember marks. It keeps no
+// state between questions.
+func (s *Store) keeper(kept quarters.Kept) *quarters.Keeper {
+	return quarters.New(quarters.Options{
+		Kept: kept, Raw: rawReadings{s}, Chunk: devicesAtOnce, Now: s.clock.now, Log: s.options.Log, Metrics: s.options.Metrics,
+	})
+}
+
+func (s *Store) sealing() *quarters.Keeper {
+	return s.keeper(&records{Store: s, marks: map[deviceDay]string{}})
+}
+
+// Upkeep seals quarter-hours until the context ends. See store.Store. Several
+// processes may do so at once.
 func (s *Store) Upkeep(ctx context.Context) error {
-	<-ctx.Done()
+	s.tellNotes(ctx)
+	defer s.late.close()
+	for ctx.Err() == nil {
+		s.late.take() // the first pass finds what is older
+		s.upkeep(ctx)
+	}
 	return nil
 }
 
-// Rebuild makes quarter-hours anew. See store.Store.
-func (s *Store) Rebuild(context.Context, store.RebuildQuery) (store.Rebuilt, error) {
-	return store.Rebuilt{}, store.ErrMisconfigured
+func (s *Store) upkeep(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, passEvery)
+	defer cancel()
+	keeper := s.sealing()
+	var group errgroup.Group
+	group.Go(func() error { return keeper.Upkeep(ctx) })
+	group.Go(func() error {
+		for pause(ctx, tellEvery) == nil {
+			s.tellLate(ctx, keeper)
+		}
+		return nil
+	})
+	_ = group.Wait() // both end with the context
+}
+
+// tellLate tells a Keeper which records late readings have un-sealed.
+func (s *Store) tellLate(ctx context.Context, keeper *quarters.Keeper) {
+	days := s.late.take()
+	if len(days) == 0 {
+		return
+	}
+	readings := make([]wattline.Reading, 0, len(days))
+	for one := range days {
+		readings = append(readings, wattline.Reading{Device: one.device, Time: wattline.At(one.day.Start())})
+	}
+	done, err := keeper.Writing(ctx, readings)
+	if err != nil {
+		s.late.add(days)
+		return
+	}
+	done()
+}
+
+// tellNotes logs what an operator should know of the buckets.
+func (s *Store) tellNotes(ctx context.Context) {
+	notes, err := s.Survey(ctx)
+	if err != nil {
+		return // whoever writes says so, again and again
+	}
+	for _, note := range notes {
+		s.options.Log.Warn("look at the buckets of InfluxDB", "note", note)
+	}
+}
+
+// Rebuild makes quarter-hours anew. See store.Store. Any process may do it.
+func (s *Store) Rebuild(ctx context.Context, q store.RebuildQuery) (store.Rebuilt, error) {
+	return s.sealing().Rebuild(ctx, q)
+}
+
+// Devices names those of which anything is kept, sorted. See store.Store.
+func (s *Store) Devices(ctx context.Context) ([]string, error) { return rawReadings{s}.Devices(ctx) }
+
+// Devices names those with readings or records.
+func (r rawReadings) Devices(ctx context.Context) ([]string, error) {
+	devices, err := r.tagged(ctx, r.options.Bucket, measurement)
+	if err != nil {
+		return nil, err
+	}
+	recorded, err := r.tagged(ctx, r.options.Quarters, recordMeasurement)
+	if err != nil {
+		return nil, err
+	}
+	devices = append(devices, recorded...)
+	slices.Sort(devices)
+	return slices.Compact(devices), nil
+}
+
+// tagged names the devices of a measurement. A bucket that is missing has none.
+func (s *Store) tagged(ctx context.Context, bucket, measurement string) (devices []string, err error) {
+	flux := fmt.Sprintf("import \"influxdata/influxdb/schema\"\nschema.tagValues(bucket: %s, tag: \"device\", predicate: (r) => r._measurement == %s, start: %s, stop: %s)",
+		quote(bucket), quote(measurement), instant(sinceTime()), instant(farFuture()))
+	err = s.query(ctx, flux, func(record *query.FluxRecord) error {
+		if device, ok := record.Value().(string); ok && wattline.CheckID(device) == nil {
+			devices = append(devices, device)
+		}
+		return nil
+	})
+	if isMissing(err) {
+		err = nil
+	}
+	return devices, err
 }

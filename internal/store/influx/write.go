@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/influxdata/influxdb-client-go/v2/api"
+
 	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/internal/store"
 )
@@ -21,6 +23,10 @@ func (s *Store) Write(ctx context.Context, readings []wattline.Reading) error {
 	}
 	batch, refused := encode(readings, time.Now())
 	more, err := s.write(ctx, batch)
+	// Even a write that failed may have been taken in part.
+	if unsealed := s.unseal(ctx, batch.without(more).lateDays(readings, s.clock.now())); err == nil {
+		err = unsealed
+	}
 	if err != nil {
 		return err
 	}
@@ -59,6 +65,18 @@ func encode(readings []wattline.Reading, now time.Time) (batch lines, refused []
 }
 
 func (l lines) part(from, to int) lines { return lines{l.text, l.each[from:to]} }
+
+// without are those that were not refused.
+func (l lines) without(refused []store.RefusedReading) lines {
+	if len(refused) == 0 {
+		return l
+	}
+	gone := make(map[int]bool, len(refused))
+	for _, one := range refused {
+		gone[one.Index] = true
+	}
+	return lines{l.text, slices.DeleteFunc(slices.Clone(l.each), func(one line) bool { return gone[one.index] })}
+}
 
 func (l lines) String() string { return l.text[l.each[0].start:l.each[len(l.each)-1].end] }
 
@@ -100,10 +118,22 @@ func (s *Store) write(ctx context.Context, batch lines) (refused []store.Refused
 	return refused, nil
 }
 
+// send sends readings, and makes their bucket if it is not there.
 func (s *Store) send(ctx context.Context, text string) error {
+	err := s.sendTo(ctx, s.readings, text)
+	if isMissing(err) {
+		if err := s.makeBucket(ctx, s.options.Bucket, s.options.Retention); err != nil {
+			return err
+		}
+		err = s.sendTo(ctx, s.readings, text)
+	}
+	return err
+}
+
+func (s *Store) sendTo(ctx context.Context, bucket api.WriteAPIBlocking, text string) error {
 	ctx, cancel := context.WithTimeout(ctx, s.options.Timeout)
 	defer cancel()
-	err := s.writer.WriteRecord(ctx, text)
+	err := bucket.WriteRecord(ctx, text)
 	s.count("write", err)
 	return err
 }
