@@ -12,9 +12,6 @@ import (
 // counts as unobserved.
 const gapPolls = 3
 
-// meterStep is the resolution of a plug's counter: 1 Wh.
-const meterStep wattline.Milli = 1000
-
 // What the mains and a plug of 16 A can give; beyond it a value is flagged.
 const (
 	maxPlausibleW wattline.Milli = 4_000_000
@@ -23,108 +20,130 @@ const (
 	maxPlausibleV wattline.Milli = 300_000
 )
 
-// counted is a reading with what its energy leaves out: power that was integrated
-// and does not make up a whole mWh yet, in mW by half a millisecond. Without it a
-// plug of 2 W that is read every second would use nothing until its counter steps.
+// counted is a reading with what it takes to go on from it and is not in it.
 type counted struct {
 	wattline.Reading
+	phase phase
+	// rest was integrated and does not make up a whole mWh yet, in mW by half a
+	// millisecond. Without it a plug of 2 W that is read every second would use
+	// nothing until its counter steps.
 	rest wattline.Milli
+	// plug is the identity of the hardware that was read; empty if it has none.
+	plug string
+	// mark is where the plug's own statistics stood.
+	mark mark
+	// anew says that the counter may have begun anew since the reading before. It is
+	// of no use afterwards.
+	anew bool
+}
+
+// stretch is the time between two readings of a device.
+type stretch struct {
+	elapsed, interval time.Duration
+	// used is the energy by the powers at both ends, rest what is left of it.
+	used, rest wattline.Milli
+	observed   bool
 }
 
 // account turns a measurement into the reading that follows previous, which is
-// nil for a device's first.
-//
-// EnergyWh is carry + meter + fraction: carry is what the counter showed before
-// its resets, in whole steps, which leaps of the counter make smaller; fraction, within one step, is power integrated
-// since the counter last moved. Both can be had back from a reading, so that a
-// collector which starts again needs nothing but the last one; the rest, less than
-// 1 mWh, is lost then.
+// nil for a device's first. Its energy is that of the plug's counter as far as
+// that goes, filled in by integrating power.
 func account(device string, previous *counted, m kasa.Measurement, interval time.Duration) counted {
-	reading := counted{Reading: wattline.Reading{
+	next := counted{plug: hardware(m), Reading: wattline.Reading{
 		Device: device, Time: wattline.At(m.At),
 		PowerW: m.Meter.PowerW, VoltageV: m.Meter.VoltageV, CurrentA: m.Meter.CurrentA,
-		// Where in its step the counter stands is not known yet: the middle is never far.
-		MeterWh: m.Meter.TotalWh, EnergyWh: m.Meter.TotalWh + meterStep/2,
-		Relay: m.Relay, RSSIdBm: m.RSSIdBm,
+		MeterWh: m.Meter.TotalWh, Relay: m.Relay, RSSIdBm: m.RSSIdBm,
 	}}
-	if !plausible(reading.Reading) {
-		reading.Quality |= wattline.QualityImplausible
+	if !plausible(next.Reading) {
+		next.Quality |= wattline.QualityImplausible
 	}
 	if previous == nil {
-		return reading
+		// Where in its step the counter stands is not known: the middle is never far.
+		next.EnergyWh = next.MeterWh + meterStep/2
+		next.phase = unknownPhase(next.Reading)
+		return next
 	}
-	// The clock may have been set back. Time must go on all the same, for it is half
-	// of a reading's identity; unless the clock was so wrong before that no store
-	// takes what goes on from there.
-	if back := previous.Time.Sub(reading.Time.Time); back >= 0 && back <= store.FutureTolerance {
-		reading.Time = wattline.At(previous.Time.Add(time.Millisecond))
-	}
-	elapsed := reading.Time.Sub(previous.Time.Time)
-	observed := elapsed > 0 && elapsed <= gapPolls*interval
-	if observed {
-		reading.CoversS = wattline.Milli(elapsed.Milliseconds())
+	next.Time = following(previous.Time, next.Time)
+	next.mark = previous.mark
+	s := between(*previous, next.Reading, interval)
+	if s.observed {
+		next.CoversS = wattline.Milli(s.elapsed.Milliseconds())
 	} else {
-		reading.Quality |= wattline.QualityAfterGap
+		next.Quality |= wattline.QualityAfterGap
 	}
-	estimate := previous.EnergyWh
-	if observed {
-		used, rest := integrate(previous.PowerW, reading.PowerW, elapsed, previous.rest)
-		estimate += used
-		reading.rest = rest
+	closed := closedWithin(m, s)
+	next.anew = closed > 0 || next.MeterWh < previous.MeterWh
+	switch {
+	case next.replaces(*previous):
+		next.replaced(*previous, m, s)
+	case hasLeapt(*previous, next.Reading, s):
+		next.leapt(*previous, s)
+	case next.MeterWh < previous.MeterWh:
+		next.restarted(*previous, closed, s)
+	case s.observed && next.mayHaveRestarted(*previous, closed):
+		next.followPerhapsAnew(*previous, closed, s)
+	default:
+		next.follow(*previous, s)
 	}
-	if counterLeapt(previous.Reading, reading.Reading, elapsed) {
-		// Another plug behind the name, or a counter that showed nonsense before.
-		reading.Quality |= wattline.QualityImplausible
-		reading.EnergyWh = estimate
-		return reading
-	}
-	if reading.MeterWh < previous.MeterWh {
-		reading.rest = 0
-		reading.Quality |= wattline.QualityMeterReset
-		carry := (previous.EnergyWh + meterStep/2) / meterStep * meterStep
-		reading.EnergyWh = max(previous.EnergyWh, carry+reading.MeterWh)
-		return reading
-	}
-	floor := wholeSteps(previous.EnergyWh-previous.MeterWh) + reading.MeterWh
-	reading.EnergyWh = min(max(estimate, floor), floor+meterStep-1)
-	if reading.EnergyWh != estimate { // the counter knows better
-		reading.rest = 0
-	}
-	return reading
+	return next
 }
 
-// integrate is the energy between two readings in whole mWh, by the mean of their
-// powers, and what is left over of it and of the rest before.
-func integrate(before, after wattline.Milli, elapsed time.Duration, rest wattline.Milli) (used, left wattline.Milli) {
+// following is the time of a reading after another. The clock may have been set
+// back. Time must go on all the same, for it is half of a reading's identity;
+// unless the clock was so wrong before that no store takes what goes on from there.
+func following(before, at wattline.Time) wattline.Time {
+	if back := before.Sub(at.Time); back >= 0 && back <= store.FutureTolerance {
+		return wattline.At(before.Add(time.Millisecond))
+	}
+	return at
+}
+
+func between(before counted, after wattline.Reading, interval time.Duration) stretch {
+	s := stretch{elapsed: after.Time.Sub(before.Time.Time), interval: interval}
+	s.observed = s.elapsed > 0 && s.elapsed <= gapPolls*interval
+	s.elapsed = min(max(s.elapsed, 0), longest)
+	s.used, s.rest = integrate(powers(before.PowerW, after.PowerW), s.elapsed, before.rest)
+	return s
+}
+
+// longest bounds the time that is reckoned with, so that nothing overflows.
+const longest = 10 * 365 * 24 * time.Hour
+
+// powers is the sum of the powers at both ends of a stretch. What cannot be is
+// taken to have been as at the other end, for plugs report spikes.
+func powers(before, after wattline.Milli) wattline.Milli {
+	switch {
+	case possible(before) && possible(after):
+		return before + after
+	case possible(before):
+		return 2 * before
+	case possible(after):
+		return 2 * after
+	}
+	return 0
+}
+
+func possible(power wattline.Milli) bool { return power >= 0 && power <= maxPlausibleW }
+
+// integrate is the energy of a time in whole mWh, by the sum of the powers at its
+// ends, and what is left over of it and of the rest before.
+func integrate(ends wattline.Milli, elapsed time.Duration, rest wattline.Milli) (used, left wattline.Milli) {
 	perMilliwattHour := 2 * wattline.Milli(time.Hour.Milliseconds())
-	rest += (bounded(before) + bounded(after)) * wattline.Milli(elapsed.Milliseconds())
+	rest += ends * wattline.Milli(elapsed.Milliseconds())
 	return rest / perMilliwattHour, rest % perMilliwattHour
 }
 
-// wholeSteps rounds down, below zero too: a plug that took another's place may
-// have counted more than was used under the name.
-func wholeSteps(energy wattline.Milli) wattline.Milli {
-	steps := energy / meterStep
-	if energy%meterStep < 0 {
-		steps--
-	}
-	return steps * meterStep
+// over is the energy of a steady power.
+func over(power wattline.Milli, length time.Duration) wattline.Milli {
+	used, _ := integrate(powers(power, power), length, 0)
+	return used
 }
 
-// counterLeapt tells whether a plug's counter went further than any plug can in
-// that time. What it leapt over was not used.
-func counterLeapt(before, after wattline.Reading, elapsed time.Duration) bool {
-	went := after.MeterWh
-	if after.MeterWh >= before.MeterWh {
-		went -= before.MeterWh
-	}
-	most, _ := integrate(maxPlausibleW, maxPlausibleW, max(elapsed, 0), 0)
-	return went > most+2*meterStep
-}
-
-func bounded(power wattline.Milli) wattline.Milli { return min(max(power, 0), maxPlausibleW) }
+// most is what can at most have been used in a time: two steps more than the mains
+// can give, for a counter may step at both ends.
+func most(length time.Duration) wattline.Milli { return over(maxPlausibleW, length) + 2*meterStep }
 
 func plausible(r wattline.Reading) bool {
-	return r.PowerW >= 0 && r.PowerW <= maxPlausibleW && r.CurrentA >= 0 && r.CurrentA <= maxPlausibleA &&
+	return possible(r.PowerW) && r.CurrentA >= 0 && r.CurrentA <= maxPlausibleA &&
 		r.VoltageV >= minPlausibleV && r.VoltageV <= maxPlausibleV
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/agents"
 	"github.com/wattline/wattline/agents/kasa"
+	"github.com/wattline/wattline/internal/bus"
 	"github.com/wattline/wattline/internal/telemetry"
 )
 
@@ -33,14 +34,17 @@ const (
 // the requests to one address itself.
 type Plugs interface {
 	Read(ctx context.Context, target kasa.Target) (kasa.Measurement, error)
+	// Days asks for the plug's own statistics of the days since an instant.
+	Days(ctx context.Context, target kasa.Target, since time.Time) (kasa.Days, error)
 }
 
 // Journal numbers readings and puts them on disk; journal.Journal does.
 type Journal interface {
-	// Append returns the reading with its Stream and Seq once it is on disk.
-	Append(ctx context.Context, reading wattline.Reading) (wattline.Reading, error)
-	// Last is the newest reading ever appended for a device.
-	Last(device string) (wattline.Reading, bool)
+	// AppendAll returns a device's readings with their Stream and Seq once they are
+	// on disk, all of them or none, and the memo beside the last.
+	AppendAll(ctx context.Context, readings []wattline.Reading, memo []byte) ([]wattline.Reading, error)
+	// Recall is the newest reading ever appended for a device, and its memo.
+	Recall(device string) (wattline.Reading, []byte, bool)
 	Page(ctx context.Context, query wattline.ReplayQuery) (wattline.ReplayPage, error)
 	Stored(ctx context.Context, hook string, seq uint64) error
 	// Forget stops waiting for a hook.
@@ -79,6 +83,7 @@ type Collector struct {
 	exchanges    *semaphore.Weighted
 	contacts     *rate.Limiter
 	journalFails atomic.Bool
+	handover     *handover
 	complain     rate.Sometimes // belongs to stored
 
 	mu      sync.Mutex
@@ -99,6 +104,7 @@ func New(options Options) *Collector {
 		exchanges: semaphore.NewWeighted(options.MaxExchanges),
 		contacts:  rate.NewLimiter(contactsPerSecond, contactsBurst),
 		complain:  rate.Sometimes{First: 1, Interval: time.Minute},
+		handover:  newHandover(),
 		pollers:   map[string]*poller{},
 	}
 }
@@ -111,6 +117,13 @@ func (c *Collector) Run(ctx context.Context) error {
 		return err
 	}
 	defer stopAnswering()
+	stopTakingOver, err := c.options.Bus.Subscribe(bus.SubscribeOptions{
+		Filter: wattline.Topic{Kind: wattline.TopicData, Site: c.options.Site}, Queue: handoverDevices, Name: "collector-handover",
+	}, c.handover.hear)
+	if err != nil {
+		return err
+	}
+	defer stopTakingOver()
 	stopFollowing, err := agents.Follow(agents.Following{
 		Bus: c.options.Bus, Site: c.options.Site, Name: wattline.RoleCollector, Log: c.log, Metrics: c.options.Metrics,
 	}, func(_ context.Context, change agents.Change) { c.apply(ctx, change) })
@@ -118,6 +131,8 @@ func (c *Collector) Run(ctx context.Context) error {
 		return err
 	}
 	c.options.Bus.Announce(wattline.RoleCollector, c.options.Site)
+	c.handover.settle(ctx)
+	stopTakingOver()
 	<-ctx.Done()
 	stopFollowing()
 	c.stopAll()
@@ -145,6 +160,7 @@ func (c *Collector) apply(ctx context.Context, change agents.Change) {
 		}
 		return
 	}
+	c.handover.begin()
 	p := c.newPoller(change.Device)
 	pollCtx, cancel := context.WithCancel(ctx)
 	p.cancel = cancel
@@ -191,6 +207,7 @@ type metrics struct {
 	devices     telemetry.Gauge
 	unjournaled telemetry.Counter
 	badStored   telemetry.Counter
+	days        *telemetry.CounterVec
 }
 
 func newMetrics(registry *telemetry.Registry) metrics {
@@ -200,6 +217,7 @@ func newMetrics(registry *telemetry.Registry) metrics {
 			[]float64{0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5}),
 		devices:     registry.Gauge("wattline_collector_devices", "Devices that are polled."),
 		unjournaled: registry.Counter("wattline_collector_unjournaled_total", "Readings lost because they could not be put on disk."),
+		days:        registry.CounterVec("wattline_collector_day_stats_total", "Questions for a plug's own statistics, by what became of them.", "result"),
 		badStored:   registry.Counter("wattline_collector_bad_stored_total", "Stored positions of hooks that could not be used."),
 	}
 }

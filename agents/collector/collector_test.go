@@ -23,12 +23,17 @@ type plugs struct {
 	mu      sync.Mutex
 	answers map[string]func(context.Context) (kasa.Measurement, error)
 	reads   map[string][]time.Time
+	days    map[string]func() kasa.Days
+	asked   map[string][]time.Time
 	now     int
 	most    int
 }
 
 func newPlugs() *plugs {
-	return &plugs{answers: map[string]func(context.Context) (kasa.Measurement, error){}, reads: map[string][]time.Time{}}
+	return &plugs{
+		answers: map[string]func(context.Context) (kasa.Measurement, error){}, reads: map[string][]time.Time{},
+		days: map[string]func() kasa.Days{}, asked: map[string][]time.Time{},
+	}
 }
 
 func (p *plugs) set(host string, answer func(context.Context) (kasa.Measurement, error)) {
@@ -50,6 +55,17 @@ func (p *plugs) Read(ctx context.Context, target kasa.Target) (kasa.Measurement,
 		p.now--
 	}()
 	return answer(ctx)
+}
+
+// Days are not to be had of these plugs, unless a test says otherwise.
+func (p *plugs) Days(_ context.Context, target kasa.Target, since time.Time) (kasa.Days, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.asked[target.Host] = append(p.asked[target.Host], since)
+	if days := p.days[target.Host]; days != nil {
+		return days(), nil
+	}
+	return kasa.Days{}, &kasa.Error{Class: kasa.ClassDevice, Message: "it knows no days"}
 }
 
 func (p *plugs) readsOf(host string) []time.Time {
@@ -80,31 +96,37 @@ func hanging(ctx context.Context) (kasa.Measurement, error) {
 
 // journal numbers in memory; fail makes the disk full.
 type journal struct {
-	mu   sync.Mutex
-	all  []wattline.Reading
-	fail error
+	mu    sync.Mutex
+	all   []wattline.Reading
+	memos map[string][]byte
+	fail  error
 }
 
-func (j *journal) Append(_ context.Context, r wattline.Reading) (wattline.Reading, error) {
+func newJournal() *journal { return &journal{memos: map[string][]byte{}} }
+
+func (j *journal) AppendAll(_ context.Context, readings []wattline.Reading, memo []byte) ([]wattline.Reading, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.fail != nil {
-		return wattline.Reading{}, j.fail
+		return nil, j.fail
 	}
-	r.Stream, r.Seq = "stream-1", uint64(len(j.all)+1)
-	j.all = append(j.all, r)
-	return r, nil
+	for _, r := range readings {
+		r.Stream, r.Seq = "stream-1", uint64(len(j.all)+1)
+		j.all = append(j.all, r)
+		j.memos[r.Device] = memo
+	}
+	return slices.Clone(j.all[len(j.all)-len(readings):]), nil
 }
 
-func (j *journal) Last(device string) (wattline.Reading, bool) {
+func (j *journal) Recall(device string) (wattline.Reading, []byte, bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for _, r := range slices.Backward(j.all) {
 		if r.Device == device {
-			return r, true
+			return r, j.memos[device], true
 		}
 	}
-	return wattline.Reading{}, false
+	return wattline.Reading{}, nil, false
 }
 
 func (j *journal) Page(_ context.Context, q wattline.ReplayQuery) (wattline.ReplayPage, error) {
@@ -134,7 +156,7 @@ type office struct {
 func run(t *testing.T, do func(*testing.T, office)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		o := office{bus: agenttest.New(t), plugs: newPlugs(), journal: &journal{}}
+		o := office{bus: agenttest.New(t), plugs: newPlugs(), journal: newJournal()}
 		c := collector.New(collector.Options{
 			Bus: o.bus, Plugs: o.plugs, Journal: o.journal, Site: "hq", Log: slog.New(slog.DiscardHandler),
 		})

@@ -30,6 +30,10 @@ type poller struct {
 	state     wattline.State
 	published wattline.State
 	previous  *counted
+	// seq is that of the journal's newest reading of the device when it was looked
+	// at, and begun tells that it was.
+	seq   uint64
+	begun bool
 
 	// told is the last state heard on the bus: this collector's own, or a
 	// controller's.
@@ -55,6 +59,9 @@ func (p *poller) run(ctx context.Context) {
 	if p.unusable != nil {
 		p.misaddressed(ctx)
 		return
+	}
+	if last, _, ok := p.options.Journal.Recall(p.device.ID); !ok || time.Since(last.Time.Time) > gapPolls*p.interval {
+		p.handover.wait(ctx, p.device.ID)
 	}
 	if p.contacts.Wait(ctx) != nil {
 		return
@@ -202,34 +209,84 @@ func (p *poller) record(ctx context.Context, m kasa.Measurement) (*wattline.Read
 		return nil, nil
 	}
 	p.recall()
-	reading := account(p.device.ID, p.previous, m, p.interval)
-	if err := reading.Validate(); err != nil {
+	next := account(p.device.ID, p.previous, m, p.interval)
+	if err := next.Validate(); err != nil {
 		p.state.Error = &wattline.StateError{Class: string(kasa.ClassGarbage), Message: err.Error()}
+		return nil, err
+	}
+	if p.previous != nil && next.replaces(*p.previous) {
+		p.log.Info("another plug answers for the device", "device", p.device.ID, "was", p.previous.plug, "is", next.plug)
+	}
+	readings := p.askDays(ctx, &next)
+	readings = append(readings, next.Reading)
+	memo, err := next.memo()
+	if err != nil {
 		return nil, err
 	}
 	// Whoever gave up waiting, the reading was taken: on disk or not must be known,
 	// for the one that follows is reckoned from it.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), appendTimeout)
 	defer cancel()
-	numbered, err := p.options.Journal.Append(ctx, reading.Reading)
+	numbered, err := p.options.Journal.AppendAll(ctx, readings, memo)
 	if err != nil {
 		p.unjournaled(err)
 		return nil, err
 	}
 	p.journalFails.Store(false)
-	p.previous = &reading
-	topic := wattline.Topic{Kind: wattline.TopicData, Site: p.device.Site, Device: p.device.ID}
-	p.retain(ctx, topic, numbered)
-	return &numbered, nil
+	// Readings of days gone by are not news: who stores them finds the gap in the
+	// numbers and asks.
+	newest := numbered[len(numbered)-1]
+	p.previous, p.seq = &next, newest.Seq
+	p.retain(ctx, wattline.Topic{Kind: wattline.TopicData, Site: p.device.Site, Device: p.device.ID}, newest)
+	return &newest, nil
+}
+
+// askDays completes a reading by the plug's own statistics where they are due, and
+// gives the readings that belong before it. Without an answer all stays as it is
+// until they are due again.
+func (p *poller) askDays(ctx context.Context, next *counted) []wattline.Reading {
+	if !daysDue(next) {
+		return nil
+	}
+	since := next.Time
+	if p.previous != nil {
+		since = p.previous.Time
+		if at := p.previous.mark; at.zone != "" && at.asked.Before(since.Time) {
+			since = at.asked
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, pollTimeout(p.interval))
+	defer cancel()
+	days, err := p.options.Plugs.Days(ctx, p.target, since.Time)
+	if err != nil {
+		next.mark.asked = next.Time
+		p.metrics.days.WithLabelValues("failed").Inc()
+		p.log.Debug("statistics of the plug are not to be had", "device", p.device.ID, "error", err)
+		return nil
+	}
+	result := "ok"
+	if !trustworthy(days) {
+		result = "wrong_clock"
+	}
+	p.metrics.days.WithLabelValues(result).Inc()
+	return next.reconcile(p.previous, days)
 }
 
 // recall takes over what the journal has of the device beyond what is known here:
 // from before this poller, or a reading that got on disk after all when nobody
-// waited for it any more.
+// waited for it any more. At first another collector may know more.
 func (p *poller) recall() {
-	last, ok := p.options.Journal.Last(p.device.ID)
-	if ok && (p.previous == nil || !last.Time.Equal(p.previous.Time.Time)) {
-		p.previous = &counted{Reading: last}
+	last, memo, ok := p.options.Journal.Recall(p.device.ID)
+	if ok && (!p.begun || last.Seq != p.seq) {
+		p.previous, p.seq = remembered(last, memo), last.Seq
+	}
+	if p.begun {
+		return
+	}
+	p.begun = true
+	if published, newer := p.handover.take(p.device.ID, last.Time); newer {
+		p.log.Info("device is taken over from another collector", "device", p.device.ID, "since", published.Time)
+		p.previous = remembered(published, nil)
 	}
 }
 

@@ -73,14 +73,14 @@ func TestAReadingThatGotOnDiskUnawaitedIsNotCoveredTwice(t *testing.T) {
 	run(t, func(t *testing.T, o office) {
 		o.add("desk-1", metered)
 		after(12 * time.Second)
-		last, _ := o.journal.Last("desk-1")
+		last, _, _ := o.journal.Recall("desk-1")
 		late := last
 		late.Time = wattline.At(last.Time.Add(2 * time.Second))
-		o.journal.mu.Lock()
-		o.journal.all = append(o.journal.all, late)
-		o.journal.mu.Unlock()
+		if _, err := o.journal.AppendAll(t.Context(), []wattline.Reading{late}, nil); err != nil {
+			t.Fatal(err)
+		}
 		after(6 * time.Second)
-		next, _ := o.journal.Last("desk-1")
+		next, _, _ := o.journal.Recall("desk-1")
 		if covers := next.Time.Sub(late.Time.Time); wattline.Milli(covers.Milliseconds()) != next.CoversS {
 			t.Errorf("%v after the reading before, it covers %v s", covers, next.CoversS)
 		}

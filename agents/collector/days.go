@@ -1,0 +1,165 @@
+package collector
+
+import (
+	"slices"
+	"time"
+
+	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/agents/kasa"
+)
+
+// mark is where a plug's own statistics of the day stood when energy_wh stood at
+// EnergyWh: what they show later on was used since.
+type mark struct {
+	// asked is when the plug was last asked for them, in vain or not.
+	asked    wattline.Time
+	date     kasa.Date
+	zone     string // of the plug's calendar; empty where nothing is known
+	statWh   wattline.Milli
+	energyWh wattline.Milli
+}
+
+const (
+	// A plug is asked for its statistics after an outage, and once a day for a mark
+	// to reckon from. One that comes and goes is not asked each time.
+	askedEvery    = 24 * time.Hour
+	askedAtMost   = 10 * time.Minute
+	maxClockError = 2 * time.Minute
+	// maxDayWh is what a plug can at most give on a day of 25 hours.
+	maxDayWh = 25 * maxPlausibleW
+)
+
+// daysDue tells whether a plug that has just been read is to be asked for its
+// statistics.
+func daysDue(next *counted) bool {
+	since := next.Time.Sub(next.mark.asked.Time)
+	return since < 0 || since >= askedEvery || next.followsOutage() && since >= askedAtMost
+}
+
+// followsOutage: nobody read the plug for a while, or it had lost its power.
+func (c *counted) followsOutage() bool {
+	return c.Quality&(wattline.QualityAfterGap|wattline.QualityMeterReset) != 0
+}
+
+// trustworthy tells whether statistics are of days that are known: those of a clock
+// that was told the time.
+func trustworthy(days kasa.Days) bool {
+	for _, energy := range days.Wh {
+		if energy > maxDayWh {
+			return false
+		}
+	}
+	return days.Ahead.Abs() <= maxClockError
+}
+
+// reconcile completes a reading by the plug's statistics of the days since the
+// reading before, and gives the readings that belong between the two. What the
+// counter lost is added where both ends of the outage are known.
+func (c *counted) reconcile(from *counted, days kasa.Days) []wattline.Reading {
+	c.mark = mark{asked: c.Time}
+	if !trustworthy(days) {
+		return nil
+	}
+	today := kasa.DateOf(c.Time.Time, days.Zone)
+	var estimated []wattline.Reading
+	if from != nil && !c.replaces(*from) && c.followsOutage() {
+		if c.anew {
+			c.addLost(*from, days, today)
+		}
+		estimated = endsOfDays(from.Reading, c.Reading, days)
+	}
+	c.mark = mark{asked: c.Time, date: today, zone: days.Zone.String(), statWh: days.Wh[today], energyWh: c.EnergyWh}
+	return estimated
+}
+
+// addLost adds what the plug's counter lost with its power and the statistics,
+// which outlive that, have counted. They are in steps of a watt-hour for each day:
+// what may be due to that, at both ends, is left as it is.
+func (c *counted) addLost(from counted, days kasa.Days, today kasa.Date) {
+	used, steps := from.mark.usedSince(days, today)
+	if steps == 0 || from.mark.energyWh+used-2*meterStep < c.EnergyWh {
+		return
+	}
+	energy := from.mark.energyWh + used + (steps-1)*meterStep/2
+	if energy-from.EnergyWh > most(c.Time.Sub(from.Time.Time)) {
+		return
+	}
+	lost := energy - c.EnergyWh
+	c.EnergyWh = energy
+	c.phase.low, c.phase.high, c.phase.home = c.phase.low+lost, c.phase.high+lost, c.phase.home+lost
+}
+
+// usedSince adds up the statistics from the mark on. The truth is less than a step
+// below it, and less than steps above; steps is 0 where they do not tell.
+func (m mark) usedSince(days kasa.Days, today kasa.Date) (used, steps wattline.Milli) {
+	if m.zone == "" || m.zone != days.Zone.String() || m.date.Before(days.First) || days.Wh[m.date] < m.statWh {
+		return 0, 0 // it was erased, or set to another zone
+	}
+	for day := m.date; !today.Before(day); day = day.Next() {
+		if energy, ok := days.Wh[day]; ok {
+			used += energy
+			steps++
+		}
+	}
+	return used - m.statWh, steps
+}
+
+// endsOfDays are readings for the last moment of each day of the plug's calendar
+// that ended between two readings of it. Their energy is reckoned backwards from
+// the end, for the statistics say what was used on each of the days after them.
+func endsOfDays(from, to wattline.Reading, days kasa.Days) []wattline.Reading {
+	ends := midnights(from.Time, to.Time, days)
+	if len(ends) == 0 {
+		return nil
+	}
+	// Each day had some more than the whole steps that are told, half a step as a
+	// rule, but not more than there is.
+	most := ends[0]
+	more := min(meterStep/2, max(0, to.EnergyWh-from.EnergyWh-most.later)/max(1, most.steps))
+	readings := make([]wattline.Reading, len(ends))
+	before := from
+	for i, end := range ends {
+		readings[i] = estimate(before, end.at, max(from.EnergyWh, to.EnergyWh-end.later-end.steps*more))
+		before = readings[i]
+	}
+	return readings
+}
+
+// midnight is the end of a day: later is what the statistics, of as many days as
+// there are steps, count from then to the end of the outage.
+type midnight struct {
+	at           wattline.Time
+	later, steps wattline.Milli
+}
+
+// midnights are those between two instants, as far as there are statistics.
+func midnights(from, to wattline.Time, days kasa.Days) []midnight {
+	var ends []midnight
+	var end midnight
+	for day := kasa.DateOf(to.Time, days.Zone); !day.Before(days.First); day = kasa.DateOf(end.at.Time, days.Zone) {
+		end.at = wattline.At(wattline.StartOfDay(day.Year, day.Month, day.Day, days.Zone).Add(-time.Millisecond))
+		if !end.at.After(from.Time) {
+			break
+		}
+		if used := days.Wh[day]; used > 0 {
+			end.later, end.steps = end.later+used, end.steps+1
+		}
+		ends = append(ends, end)
+	}
+	slices.Reverse(ends)
+	return ends
+}
+
+// estimate repeats a reading at a later time, when nobody read the plug.
+func estimate(from wattline.Reading, at wattline.Time, energy wattline.Milli) wattline.Reading {
+	from.PowerW = meanPower(energy-from.EnergyWh, at.Sub(from.Time.Time))
+	from.Time, from.EnergyWh, from.CoversS, from.Quality = at, energy, 0, wattline.QualityEstimated
+	from.Stream, from.Seq = "", 0
+	return from
+}
+
+// meanPower is energy by time: 1 mWh is 3,600,000 mW·ms.
+func meanPower(energy wattline.Milli, length time.Duration) wattline.Milli {
+	const mWmsPerMWh = 3_600_000
+	return energy * mWmsPerMWh / max(1, wattline.Milli(length.Milliseconds()))
+}
