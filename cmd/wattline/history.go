@@ -1,0 +1,186 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/internal/config"
+	"github.com/wattline/wattline/internal/store"
+	"github.com/wattline/wattline/internal/transfer"
+)
+
+func newHistory(logging *logOptions) *cobra.Command {
+	command := &cobra.Command{
+		Use:   "history",
+		Short: "Move the history between stores, and mend its quarter-hours",
+		Example: `  wattline history copy --from archive --to influx -c wattline.yaml
+  wattline history rebuild --from 2026-03-01 --to 2026-04-01`,
+		Args: usage(cobra.NoArgs),
+		RunE: func(command *cobra.Command, _ []string) error { return command.Help() },
+	}
+	command.AddCommand(newHistoryCopy(logging), newHistoryRebuild(logging))
+	return command
+}
+
+// copyOptions are the flags of history copy.
+type copyOptions struct {
+	file         string
+	from, to     string
+	since, until string
+	devices      []string
+	verifyOnly   bool
+	asJSON       bool
+}
+
+func newHistoryCopy(logging *logOptions) *cobra.Command {
+	var options copyOptions
+	command := &cobra.Command{
+		Use:   "copy --from STORE --to STORE",
+		Short: "Copy the history from one store into the other and compare them",
+		Long: `Copy every reading from one store into the other, archive or influx, and compare
+them: per device and day, by a digest of the readings. Quarter-hours whose readings
+are past their retention are copied as well. What the other store has already is
+left as it is.
+
+A copy that was ended, however that was, goes on where it was when the same command
+is given again. The exit code is 1 if anything is missing in the end.
+
+The archive belongs to one process. To leave it, set store: influx, restart, and
+copy then: nothing is lost meanwhile.`,
+		Example: `  wattline history copy --from archive --to influx -c wattline.yaml
+  wattline history copy --from archive --to influx --verify-only --json
+  wattline history copy --from influx --to archive --since 2026-03-01 --devices desk-1,desk-2`,
+		Args: usage(cobra.NoArgs),
+		RunE: func(command *cobra.Command, _ []string) error {
+			log, err := logging.logger(command.ErrOrStderr())
+			if err != nil {
+				return err
+			}
+			return runCopy(command, options, log)
+		},
+	}
+	bindConfig(command, &options.file)
+	flags := command.Flags()
+	flags.StringVar(&options.from, "from", "", "the store to read: archive or influx")
+	flags.StringVar(&options.to, "to", "", "the store to write: the other one")
+	flags.StringVar(&options.since, "since", "", "a date or a time; the first reading by default")
+	flags.StringVar(&options.until, "until", "", "a date or a time, not included; the last reading by default")
+	flags.StringSliceVar(&options.devices, "devices", nil, "the devices to copy, with commas between them; all by default")
+	flags.BoolVar(&options.verifyOnly, "verify-only", false, "compare, and write nothing")
+	flags.BoolVar(&options.asJSON, "json", false, "print JSON")
+	return command
+}
+
+func runCopy(command *cobra.Command, options copyOptions, log *slog.Logger) error {
+	other := map[string]string{config.StoreArchive: config.StoreInflux, config.StoreInflux: config.StoreArchive}
+	if options.to != other[options.from] || options.to == "" {
+		return usageError{errors.New("--from and --to must be archive and influx, or influx and archive")}
+	}
+	loaded, err := config.Load(options.file)
+	if err != nil {
+		return err
+	}
+	task := transfer.Task{
+		Devices: options.devices, VerifyOnly: options.verifyOnly, Label: options.from + " to " + options.to,
+		Note: filepath.Join(loaded.Data, "transfer", options.from+"-to-"+options.to+".json"),
+	}
+	if task.Since, err = parseInstant("--since", options.since, loaded.Location()); err != nil {
+		return err
+	}
+	if task.Until, err = parseInstant("--until", options.until, loaded.Location()); err != nil {
+		return err
+	}
+	ctx := command.Context()
+	source, err := openNamed(ctx, loaded, options.from, log)
+	if err != nil {
+		return err
+	}
+	defer source.Close()
+	target, err := openNamed(ctx, loaded, options.to, log)
+	if err != nil {
+		return err
+	}
+	defer target.Close()
+	task.Source, task.Target = source, target
+	bar := newBar(command.ErrOrStderr(), options.from+" → "+options.to)
+	task.Progress = bar.to
+	report, err := transfer.Run(ctx, task)
+	bar.end()
+	if err := writeCopy(command.OutOrStdout(), report, options); err != nil {
+		return err
+	}
+	switch {
+	case errors.Is(err, context.Canceled):
+		return errors.New("stopped; the same command goes on from here")
+	case err != nil:
+		return err
+	case !report.OK():
+		return errReported
+	}
+	return nil
+}
+
+// openNamed opens one of the two stores that a configuration describes, whichever
+// of them is the one in use.
+func openNamed(ctx context.Context, loaded config.Config, name string, log *slog.Logger) (store.Store, error) {
+	loaded.Store = name
+	opened, err := newStore(ctx, &process{startOptions: startOptions{Config: loaded}, log: log})
+	if err != nil && name == config.StoreArchive {
+		return nil, fmt.Errorf("%w\nWhile wattline runs with store: archive, nothing else can open it. "+
+			"To copy out of it, set store: influx and restart first; readings go on into InfluxDB meanwhile", err)
+	}
+	return opened, err
+}
+
+// parseInstant reads a flag: empty for the zero time, a date for its first instant
+// in the zone, or an RFC 3339 time.
+func parseInstant(flag, text string, zone *time.Location) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	if date, err := time.Parse(time.DateOnly, text); err == nil {
+		year, month, day := date.Date()
+		text = wattline.At(wattline.StartOfDay(year, month, day, zone)).String()
+	}
+	at, err := wattline.ParseTime(text)
+	if err != nil {
+		return time.Time{}, usageError{fmt.Errorf("%s %q %w, or a date", flag, text, err)}
+	}
+	return at.Time, nil
+}
+
+func writeCopy(out io.Writer, report *transfer.Report, options copyOptions) error {
+	if options.asJSON {
+		return writeJSON(out, report)
+	}
+	const shown = 20
+	for _, r := range report.Refusals[:min(shown, len(report.Refusals))] {
+		fmt.Fprintf(out, "refused  %s  %s  %s\n", r.Device, r.Time, r.Reason)
+	}
+	for _, m := range report.Mismatches[:min(shown, len(report.Mismatches))] {
+		what := "readings"
+		if m.Quarters {
+			what = "quarter-hours without readings"
+		}
+		fmt.Fprintf(out, "differs  %s  %s  %d %s in %s, %d in %s: %d missing, %d different\n",
+			m.Device, m.Day, m.Source, what, options.from, m.Target, options.to, m.Missing, m.Different)
+	}
+	verb := "copied and compared"
+	if options.verifyOnly {
+		verb = "compared"
+	}
+	fmt.Fprintf(out, "%s %d readings of %d devices; %s refused %d of them; on %d days of a device something is missing there\n",
+		verb, report.Done, len(report.Devices), options.to, report.Refused, report.Mismatched)
+	if int64(len(report.Refusals)) > shown || int64(len(report.Mismatches)) > shown {
+		fmt.Fprintf(out, "the first %d of each are shown; --json lists more\n", shown)
+	}
+	return nil
+}

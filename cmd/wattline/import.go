@@ -1,0 +1,237 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/wattline/wattline/internal/config"
+	"github.com/wattline/wattline/internal/transfer/influx1"
+)
+
+func newImport(logging *logOptions) *cobra.Command {
+	command := &cobra.Command{
+		Use:     "import",
+		Short:   "Take in what another system has recorded",
+		Example: "  wattline import influx1 export.gz -c wattline.yaml",
+		Args:    usage(cobra.NoArgs),
+		RunE:    func(command *cobra.Command, _ []string) error { return command.Help() },
+	}
+	command.AddCommand(newImportInflux1(logging))
+	return command
+}
+
+// importOptions are the flags of import influx1.
+type importOptions struct {
+	file     string
+	export   string
+	places   string
+	database string
+	dryRun   bool
+	strict   bool
+	asJSON   bool
+}
+
+func newImportInflux1(logging *logOptions) *cobra.Command {
+	var options importOptions
+	command := &cobra.Command{
+		Use:   "influx1 FILE",
+		Short: "Import an export of an InfluxDB 1 with the measurements power and status",
+		Long: `Import an export of an InfluxDB 1 with the measurements power and status into the
+store of the configuration. FILE is what influx_inspect export wrote, compressed or
+not, or the CSV of the influx shell, with times as rfc3339 or ns; - is the standard
+input.
+
+Ids stay as they are where they can be device ids. At the end the devices are printed
+as the configuration wants them; their addresses are to be filled in. A file given
+with --map names another device, location or kind for an id:
+
+  sp_w.r1.c1: {device: desk-1, location: hq/f1/r101/desk-1, kind: workstation}
+
+Repeating an import changes nothing. The exit code is 1 if a line could not be read,
+or anything that was read is not in the store.`,
+		Example: `  influx_inspect export -database sp -datadir /var/lib/influxdb/data \
+    -waldir /var/lib/influxdb/wal -compress -out export.gz
+  wattline import influx1 export.gz -c wattline.yaml --dry-run
+  wattline import influx1 export.gz -c wattline.yaml --map places.yaml`,
+		Args: usage(cobra.ExactArgs(1)),
+		RunE: func(command *cobra.Command, args []string) error {
+			log, err := logging.logger(command.ErrOrStderr())
+			if err != nil {
+				return err
+			}
+			options.export = args[0]
+			return runImport(command, options, log)
+		},
+	}
+	bindConfig(command, &options.file)
+	flags := command.Flags()
+	flags.StringVar(&options.places, "map", "", "a YAML file that names devices, locations and kinds for ids")
+	flags.StringVar(&options.database, "database", "sp", "the database in the export")
+	flags.BoolVar(&options.dryRun, "dry-run", false, "read the file, and neither open nor write the store")
+	flags.BoolVar(&options.strict, "strict", false, "end at the first line that cannot be read, before anything is written")
+	flags.BoolVar(&options.asJSON, "json", false, "print JSON")
+	return command
+}
+
+func runImport(command *cobra.Command, options importOptions, log *slog.Logger) error {
+	loaded, err := config.Load(options.file)
+	if err != nil {
+		return err
+	}
+	task := influx1.Options{Database: options.database, Strict: options.strict, Folder: filepath.Join(loaded.Data, "transfer")}
+	if task.Places, err = loadPlaces(options.places); err != nil {
+		return err
+	}
+	file, size, err := openExport(command, options.export)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	ctx := command.Context()
+	if !options.dryRun {
+		opened, err := openNamed(ctx, loaded, loaded.Store, log)
+		if err != nil {
+			return err
+		}
+		defer opened.Close()
+		task.Store = opened
+	}
+	reading, writing := newBar(command.ErrOrStderr(), "reading"), newBar(command.ErrOrStderr(), "writing")
+	task.Export = &watched{Reader: file, context: ctx, bar: reading, size: size}
+	task.Progress = func(done, total int64) {
+		reading.end()
+		writing.to(done, total)
+	}
+	report, err := influx1.Import(ctx, task)
+	reading.end()
+	writing.end()
+	if err := writeImport(command.OutOrStdout(), report, options); err != nil {
+		return err
+	}
+	switch {
+	case errors.Is(err, context.Canceled):
+		return errors.New("stopped; the same command mends it")
+	case err != nil:
+		return err
+	case !report.OK():
+		return errReported
+	}
+	return nil
+}
+
+func loadPlaces(file string) (map[string]influx1.Place, error) {
+	if file == "" {
+		return nil, nil
+	}
+	loaded, err := config.LoadPlaces(file)
+	if err != nil {
+		return nil, err
+	}
+	places := make(map[string]influx1.Place, len(loaded))
+	for id, place := range loaded {
+		places[id] = influx1.Place(place)
+	}
+	return places, nil
+}
+
+// openExport opens the file and tells its size; 0 where that is not known.
+func openExport(command *cobra.Command, name string) (io.ReadCloser, int64, error) {
+	if name == "-" {
+		return io.NopCloser(command.InOrStdin()), 0, nil
+	}
+	file, err := os.Open(name)
+	if err != nil {
+		return nil, 0, err
+	}
+	info, err := file.Stat()
+	if err != nil {
+		return nil, 0, errors.Join(err, file.Close())
+	}
+	return file, info.Size(), nil
+}
+
+// watched shows how much of a file has been read, and ends it with the context.
+type watched struct {
+	io.Reader
+
+	context context.Context // a Read takes none
+	bar     *bar
+	size    int64
+	done    int64
+}
+
+func (w *watched) Read(into []byte) (int, error) {
+	if err := w.context.Err(); err != nil {
+		return 0, err
+	}
+	n, err := w.Reader.Read(into)
+	if w.done += int64(n); w.size > 0 {
+		w.bar.to(w.done, w.size)
+	}
+	return n, err
+}
+
+func writeImport(out io.Writer, report *influx1.Report, options importOptions) error {
+	if options.asJSON {
+		return writeJSON(out, report)
+	}
+	const shown = 20
+	for _, line := range report.BadLines[:min(shown, len(report.BadLines))] {
+		fmt.Fprintf(out, "line %d: %s\n", line.Line, line.Reason)
+	}
+	for _, r := range report.Refusals[:min(shown, len(report.Refusals))] {
+		fmt.Fprintf(out, "refused  %s  %s  %s\n", r.Device, r.Time, r.Reason)
+	}
+	for _, d := range report.Devices {
+		writeImported(out, d)
+	}
+	for _, id := range report.Unused {
+		fmt.Fprintf(out, "%s is in %s and not in the export\n", plain(id), options.places)
+	}
+	fmt.Fprintf(out, "%d lines: %d points, %d of other databases or measurements, %d bad\n", report.Lines, report.Points, report.Other, report.Bad)
+	if options.dryRun {
+		fmt.Fprintln(out, "nothing was written")
+	} else {
+		fmt.Fprintf(out, "%d readings are in the store; it refused %d\n", report.Written, report.Refused)
+	}
+	return writeStanza(out, report.Devices)
+}
+
+// writeImported is a line of a device.
+func writeImported(out io.Writer, d influx1.DeviceReport) {
+	switch {
+	case d.Reason != "":
+		fmt.Fprintf(out, "%s  NOT IMPORTED: %s\n", plain(d.ID), d.Reason)
+	case d.Readings == 0:
+		fmt.Fprintf(out, "%s  no power in the export\n", plain(d.ID))
+	default:
+		fmt.Fprintf(out, "%s  %d readings, %s to %s, %d gaps, %v Wh, the counter from %v Wh\n",
+			d.Device, d.Readings, d.First, d.Last, d.Gaps, d.EnergyWh, d.BeginsWh)
+	}
+	if d.Left > 0 {
+		fmt.Fprintf(out, "%s  %d readings left out: from %s on the store has its own\n", d.Device, d.Left, d.Last)
+	}
+}
+
+// writeStanza prints the devices as the configuration has them. Its texts hold
+// nothing that YAML would take for anything else, but quoted they are texts too
+// where they look like numbers.
+func writeStanza(out io.Writer, devices []influx1.DeviceReport) error {
+	if len(devices) == 0 {
+		return nil
+	}
+	fmt.Fprint(out, "\n# For the configuration. The export has no addresses: fill them in.\ndevices:\n")
+	for _, d := range devices {
+		if _, err := fmt.Fprintf(out, "  - {id: %q, kind: %q, location: %q, address: \"\"}\n", d.Device, d.Kind, d.Location); err != nil {
+			return err
+		}
+	}
+	return nil
+}

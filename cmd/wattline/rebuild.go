@@ -1,0 +1,175 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/internal/config"
+	"github.com/wattline/wattline/internal/store"
+)
+
+// rebuildOptions are the flags of history rebuild.
+type rebuildOptions struct {
+	gateway  gatewayOptions
+	from, to string
+	devices  []string
+	offline  bool
+	asJSON   bool
+}
+
+func newHistoryRebuild(logging *logOptions) *cobra.Command {
+	var options rebuildOptions
+	command := &cobra.Command{
+		Use:   "rebuild --from WHEN --to WHEN",
+		Short: "Make the quarter-hours of a stretch of time anew",
+		Long: `Make the quarter-hours of the days from --from to --to anew from the readings, as
+far as these are still kept, and say how many days were not right. What was right
+stays as it is.
+
+A system that runs does it itself, when asked through its gateway. Where none runs,
+or with --offline, the store is opened and gone through directly.`,
+		Example: `  wattline history rebuild --from 2026-03-01 --to 2026-04-01
+  wattline history rebuild --from 2026-03-01 --to 2026-04-01 --devices desk-1 --offline`,
+		Args: usage(cobra.NoArgs),
+		RunE: func(command *cobra.Command, _ []string) error {
+			log, err := logging.logger(command.ErrOrStderr())
+			if err != nil {
+				return err
+			}
+			return runRebuild(command, options, log)
+		},
+	}
+	options.gateway.bind(command)
+	flags := command.Flags()
+	flags.StringVar(&options.from, "from", "", "a date or a time: the first day to make anew")
+	flags.StringVar(&options.to, "to", "", "a date or a time, not included")
+	flags.StringSliceVar(&options.devices, "devices", nil, "the devices, with commas between them; all by default")
+	flags.BoolVar(&options.offline, "offline", false, "open the store directly")
+	flags.BoolVar(&options.asJSON, "json", false, "print JSON")
+	return command
+}
+
+func runRebuild(command *cobra.Command, options rebuildOptions, log *slog.Logger) error {
+	loaded, err := config.Load(options.gateway.file)
+	if err != nil {
+		return err
+	}
+	query, err := options.query(loaded.Location())
+	if err != nil {
+		return err
+	}
+	gateway, err := options.gateway.client(command)
+	if err != nil {
+		return err
+	}
+	bar := newBar(command.ErrOrStderr(), "quarter-hours")
+	defer bar.end()
+	task := rebuildTask{options: options, config: loaded, gateway: gateway, query: query, bar: bar, log: log}
+	done, err := task.run(command.Context())
+	bar.end()
+	if err != nil {
+		return err
+	}
+	if options.asJSON {
+		return writeJSON(command.OutOrStdout(), done)
+	}
+	fmt.Fprintf(command.OutOrStdout(), "went through %d days of devices; %d of them were not right and were made anew\n", done.Days, done.Changed)
+	return nil
+}
+
+func (o rebuildOptions) query(zone *time.Location) (query wattline.RebuildQuery, err error) {
+	from, err := parseInstant("--from", o.from, zone)
+	if err != nil {
+		return query, err
+	}
+	to, err := parseInstant("--to", o.to, zone)
+	switch {
+	case err != nil:
+		return query, err
+	case o.from == "" || o.to == "" || !from.Before(to):
+		return query, usageError{errors.New("--from and --to must be given, and --from come first")}
+	}
+	devices := slices.Compact(slices.Sorted(slices.Values(o.devices)))
+	return wattline.RebuildQuery{Devices: devices, From: wattline.At(from), To: wattline.At(to)}, nil
+}
+
+type rebuildTask struct {
+	options rebuildOptions
+	config  config.Config
+	gateway *gatewayClient
+	query   wattline.RebuildQuery
+	bar     *bar
+	log     *slog.Logger
+}
+
+// run asks a running system, or does it itself where there is none.
+func (t rebuildTask) run(ctx context.Context) (store.Rebuilt, error) {
+	if !t.options.offline {
+		done, err := t.ask(ctx)
+		if !errors.Is(err, syscall.ECONNREFUSED) {
+			return done, err
+		}
+	}
+	opened, err := openNamed(ctx, t.config, t.config.Store, t.log)
+	if err != nil {
+		return store.Rebuilt{}, err
+	}
+	defer opened.Close()
+	return t.offline(ctx, opened)
+}
+
+// daysAtOnce is how many days of devices a call of Rebuild gets.
+const daysAtOnce = 100
+
+// offline goes through a store day by day.
+func (t rebuildTask) offline(ctx context.Context, opened store.Store) (done store.Rebuilt, err error) {
+	devices := t.query.Devices
+	if len(devices) == 0 {
+		if devices, err = opened.Devices(ctx); err != nil {
+			return done, err
+		}
+	}
+	const day = 24 * time.Hour
+	first := t.query.From.Truncate(day)
+	total := int64(t.query.To.Sub(first)+day-1) / int64(day) * int64(len(devices))
+	gone := int64(0)
+	for at := first; at.Before(t.query.To.Time); at = at.Add(day) {
+		for some := range slices.Chunk(devices, daysAtOnce) {
+			part, err := opened.Rebuild(ctx, store.RebuildQuery{Devices: some, From: at, To: at.Add(day)})
+			if err != nil {
+				return done, fmt.Errorf("%s: %w", at.Format(time.DateOnly), err)
+			}
+			done.Days += part.Days
+			done.Changed += part.Changed
+			gone += int64(len(some))
+			t.bar.to(gone, total)
+		}
+	}
+	return done, nil
+}
+
+// ask has the running system do it, page after page.
+func (t rebuildTask) ask(ctx context.Context) (done store.Rebuilt, err error) {
+	query := t.query
+	for {
+		var page wattline.RebuildPage
+		if err := t.gateway.do(ctx, http.MethodPost, "/api/v1/system/history/rebuild", query, &page); err != nil {
+			return done, err
+		}
+		done.Days += page.Days
+		done.Changed += page.Changed
+		t.bar.to(int64(page.Done), int64(page.Total))
+		if query.Cursor = page.Next; page.Next == "" {
+			return done, nil
+		}
+	}
+}
