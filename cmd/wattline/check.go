@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/agents/kasa"
 	"github.com/wattline/wattline/internal/config"
+	"github.com/wattline/wattline/internal/store"
 )
 
 const (
@@ -131,12 +133,25 @@ func (c *checker) checkStore(ctx context.Context, loaded config.Config) {
 		c.found("store", err, "archive in "+loaded.Data)
 		return
 	}
+	detail := "InfluxDB at " + loaded.Influx.URL + ", bucket " + loaded.Influx.Bucket
 	opened, err := newStore(ctx, &process{startOptions: startOptions{Config: loaded}, log: c.log})
 	if err == nil {
 		defer opened.Close()
-		err = opened.Ping(ctx)
+		var notes []string
+		notes, err = survey(ctx, opened)
+		detail = strings.Join(append([]string{detail}, notes...), "; ")
 	}
-	c.found("store", err, "InfluxDB at "+loaded.Influx.URL+", bucket "+loaded.Influx.Bucket)
+	c.found("store", err, detail)
+}
+
+// survey is what an operator should know of a store that works.
+func survey(ctx context.Context, opened store.Store) ([]string, error) {
+	if s, ok := opened.(interface {
+		Survey(ctx context.Context) ([]string, error)
+	}); ok {
+		return s.Survey(ctx)
+	}
+	return nil, opened.Ping(ctx)
 }
 
 // checkPlugs asks every plug, several at a time, and tells of them in order.

@@ -63,6 +63,7 @@ func newStore(ctx context.Context, p *process) (store.Store, error) {
 	}
 	return influx.New(influx.Options{
 		URL: p.Config.Influx.URL, Org: p.Config.Influx.Org, Bucket: p.Config.Influx.Bucket, Token: token,
+		Quarters: p.Config.Influx.QuartersBucket, Retention: p.Config.Influx.Retention,
 		Log: p.log, Metrics: p.metrics,
 	})
 }

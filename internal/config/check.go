@@ -74,10 +74,9 @@ func (c Config) checkBroker(found *checker) {
 func (c Config) checkStore(found *checker) {
 	switch c.Store {
 	case StoreArchive:
-		if c.ArchiveRetention < 0 || c.ArchiveRetention > 0 && c.ArchiveRetention < 24*time.Hour {
-			found.fail("archive_retention", "must be at least 24h, or 0s to keep everything")
-		}
+		found.check("archive_retention", checkRetention(c.ArchiveRetention))
 	case StoreInflux:
+		found.check("influx.retention", checkRetention(c.Influx.Retention))
 		parsed, err := url.Parse(c.Influx.URL)
 		if err != nil || parsed.Scheme != "http" && parsed.Scheme != "https" || parsed.Host == "" {
 			found.fail("influx.url", "must be a URL such as http://127.0.0.1:8086")
@@ -89,10 +88,20 @@ func (c Config) checkStore(found *checker) {
 		}
 		if c.Influx.Bucket == "" {
 			found.fail("influx.bucket", "is missing")
+		} else if c.Influx.QuartersBucket == c.Influx.Bucket {
+			found.fail("influx.quarters_bucket", "must be another bucket than influx.bucket, because readings have a retention")
 		}
 	default:
 		found.fail("store", "must be archive or influx")
 	}
+}
+
+func checkRetention(retention time.Duration) error {
+	const day = 24 * time.Hour
+	if retention != 0 && retention < day {
+		return errors.New("must be at least 24h, or 0s to keep everything")
+	}
+	return nil
 }
 
 func (c Config) checkJournal(found *checker) {

@@ -70,6 +70,12 @@ type Influx struct {
 	Bucket string `yaml:"bucket"`
 	// TokenFile holds the token; WATTLINE_INFLUX_TOKEN goes before it.
 	TokenFile string `yaml:"token_file"`
+	// QuartersBucket is where the quarter-hours are kept for ever: the name of
+	// Bucket and "-quarters" if empty.
+	QuartersBucket string `yaml:"quarters_bucket"`
+	// Retention is for how long Bucket keeps readings if it has to be made; 0s for
+	// ever. That of a bucket that is there is not changed.
+	Retention time.Duration `yaml:"retention"`
 }
 
 // Journal bounds a collector's journal.
@@ -110,6 +116,7 @@ type Device struct {
 
 // Default is what an empty file means.
 func Default() Config {
+	const twoYears = 2 * 365 * 24 * time.Hour
 	return Config{
 		Listen:           "127.0.0.1:8080",
 		Site:             "default",
@@ -118,7 +125,8 @@ func Default() Config {
 		TopicRoot:        wattline.DefaultTopicRoot,
 		Broker:           Broker{Embedded},
 		Store:            StoreArchive,
-		ArchiveRetention: 2 * 365 * 24 * time.Hour,
+		ArchiveRetention: twoYears,
+		Influx:           Influx{Retention: twoYears},
 		Journal:          Journal{MaxMegabytes: 1024, MaxAge: 30 * 24 * time.Hour},
 		Poll:             5 * time.Second,
 	}

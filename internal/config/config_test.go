@@ -73,6 +73,8 @@ func TestFaultsAreNamed(t *testing.T) {
 		"an unknown time zone":                         {"timezone: Europe/Madird\n", "timezone must be an IANA name"},
 		"a listen address without a port":              {"listen: localhost\n", "listen must be host:port"},
 		"an unknown store":                             {"store: mysql\n", "store must be archive or influx"},
+		"quarter-hours among the readings":             {"store: influx\ninflux: {url: 'http://h:1', org: o, bucket: b, quarters_bucket: b}\n", "influx.quarters_bucket must be another bucket"},
+		"a retention of less than a day":               {"store: influx\ninflux: {url: 'http://h:1', org: o, bucket: b, retention: 1h}\n", "influx.retention must be at least 24h"},
 		"influx without its bucket":                    {"store: influx\ninflux: {url: 'http://h:1', org: o}\n", "influx.bucket is missing"},
 		"a password in the broker's address":           {"broker: mqtt://u:hunter2@host\n", "broker holds a password"},
 		"a broker of another kind":                     {"broker: http://host\n", "broker"},

@@ -146,7 +146,7 @@ func (s *Store) advice(err error) string {
 	}
 	switch {
 	case isMissing(err):
-		return "; make it: " + s.howToMake(s.options.Bucket, s.options.Retention)
+		return "; the first write makes it, if the token may; or: " + s.howToMake(s.options.Bucket, s.options.Retention)
 	case known.StatusCode == http.StatusUnauthorized:
 		return "; check influx.token_file"
 	case known.StatusCode == http.StatusForbidden:

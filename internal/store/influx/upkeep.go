@@ -25,46 +25,51 @@ const (
 
 // Summaries answers from the quarter-hours where they are sealed. See store.Store.
 func (s *Store) Summaries(ctx context.Context, q store.SummaryQuery) ([]store.Series, error) {
-	return s.keeper(&records{Store: s}).Summaries(ctx, q)
+	return s.keeper(&records{Store: s}, 0).Summaries(ctx, q)
 }
 
-// keeper answers questions, and seals if the records remember marks. It keeps no
-// state between questions.
-func (s *Store) keeper(kept quarters.Kept) *quarters.Keeper {
+// keeper answers questions, and seals if the records remember marks. It keeps
+// nothing between questions.
+func (s *Store) keeper(kept *records, retention time.Duration) *quarters.Keeper {
 	return quarters.New(quarters.Options{
-		Kept: kept, Raw: rawReadings{s}, Chunk: devicesAtOnce, Now: s.clock.now, Log: s.options.Log, Metrics: s.options.Metrics,
+		Kept: kept, Raw: rawReadings{s}, Chunk: devicesAtOnce, Retention: retention,
+		Now: s.clock.now, Log: s.options.Log, Metrics: s.options.Metrics,
 	})
 }
 
-func (s *Store) sealing() *quarters.Keeper {
-	return s.keeper(&records{Store: s, marks: map[deviceDay]string{}})
+// sealing is a Keeper that seals. It has to know for how long the bucket keeps
+// readings; where the token may not see that, what is configured.
+func (s *Store) sealing(ctx context.Context) *quarters.Keeper {
+	retention, found, err := s.retentionOf(ctx, s.options.Bucket)
+	if err != nil || !found {
+		retention = s.options.Retention
+	}
+	return s.keeper(&records{Store: s, marks: map[deviceDay]string{}}, retention)
 }
 
 // Upkeep seals quarter-hours until the context ends. See store.Store. Several
 // processes may do so at once.
 func (s *Store) Upkeep(ctx context.Context) error {
 	s.tellNotes(ctx)
+	s.late.take() // from now on; the first pass finds what is older
 	defer s.late.close()
-	for ctx.Err() == nil {
-		s.late.take() // the first pass finds what is older
-		s.upkeep(ctx)
-	}
-	return nil
-}
-
-func (s *Store) upkeep(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, passEvery)
-	defer cancel()
-	keeper := s.sealing()
+	keeper := s.sealing(ctx)
 	var group errgroup.Group
 	group.Go(func() error { return keeper.Upkeep(ctx) })
 	group.Go(func() error {
+		every := time.NewTicker(passEvery)
+		defer every.Stop()
 		for pause(ctx, tellEvery) == nil {
 			s.tellLate(ctx, keeper)
+			select {
+			case <-every.C:
+				keeper.Lose()
+			default:
+			}
 		}
 		return nil
 	})
-	_ = group.Wait() // both end with the context
+	return group.Wait()
 }
 
 // tellLate tells a Keeper which records late readings have un-sealed.
@@ -98,7 +103,7 @@ func (s *Store) tellNotes(ctx context.Context) {
 
 // Rebuild makes quarter-hours anew. See store.Store. Any process may do it.
 func (s *Store) Rebuild(ctx context.Context, q store.RebuildQuery) (store.Rebuilt, error) {
-	return s.sealing().Rebuild(ctx, q)
+	return s.sealing(ctx).Rebuild(ctx, q)
 }
 
 // Devices names those of which anything is kept, sorted. See store.Store.
