@@ -76,7 +76,7 @@ func (h *History) aggregateSummaries(ctx context.Context, page grid, operation w
 		sums[i].operation = operation
 		cells[i] = &sums[i]
 	}
-	err := h.summaries(ctx, page, true, func(row int, device string, w wattline.Summary, u use) { sums[row].add(device, w, u) })
+	err := h.summaries(ctx, page, true, func(row int, device string, w *wattline.Summary, u use) { sums[row].add(device, w, u) })
 	return cells, err
 }
 

@@ -40,7 +40,7 @@ func (h *History) consumption(ctx context.Context, body json.RawMessage) (any, e
 	}
 	page := summarizable(whole.page(row, limitOf(query.Limit)), rowBytes)
 	totals := make([]total, page.rows())
-	err = h.summaries(ctx, page, false, func(row int, _ string, _ wattline.Summary, u use) { totals[row].add(u) })
+	err = h.summaries(ctx, page, false, func(row int, _ string, _ *wattline.Summary, u use) { totals[row].add(u) })
 	if err != nil {
 		return nil, err
 	}
@@ -75,9 +75,10 @@ func (g grid) spans() int {
 }
 
 // summaries asks the store, some devices at a time, and calls add with what each
-// device did in each window, once for each row that it belongs to.
-func (h *History) summaries(ctx context.Context, page grid, values bool, add func(row int, device string, w wattline.Summary, u use)) error {
-	groupsOf := page.groupsOf()
+// device did in each window, once for each row that it belongs to; w is nil where
+// it has no readings.
+func (h *History) summaries(ctx context.Context, page grid, values bool, add func(row int, device string, w *wattline.Summary, u use)) error {
+	groupsOf, lane := page.groupsOf(), newLane(page.edges)
 	for devices := range slices.Chunk(page.devices(), max(1, batchSpans/page.spans())) {
 		all, err := h.store.Summaries(ctx, store.SummaryQuery{
 			Devices: devices, From: page.edges[0], To: page.edges[len(page.edges)-1], Every: every(page.edges), Values: values,
@@ -86,12 +87,12 @@ func (h *History) summaries(ctx context.Context, page grid, values bool, add fun
 			return h.storeError(err)
 		}
 		for _, series := range all {
-			windows := summariesOf(series.Spans, page.edges)
-			for i, u := range usesOf(series, windows, page.edges) {
-				for _, group := range groupsOf[series.Device] {
-					add(i*len(page.groups)+group, series.Device, windows[i], u)
+			groups := groupsOf[series.Device]
+			lane.each(series, func(window int, w *wattline.Summary, u use) {
+				for _, group := range groups {
+					add(window*len(page.groups)+group, series.Device, w, u)
 				}
-			}
+			})
 		}
 	}
 	return nil

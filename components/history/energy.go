@@ -23,26 +23,6 @@ type use struct {
 	lowest, highest wattline.Milli
 }
 
-// usesOf turns a device's summaries of the windows between the edges into what it
-// used in each.
-//
-// The counter at an edge is interpolated between the readings on either side if
-// the later one observed the time between them. Otherwise all that was used
-// meanwhile belongs to the window of the later one. Each edge has one value, so
-// that what the windows used adds up to what the whole range did.
-func usesOf(series store.Series, windows []wattline.Summary, edges []time.Time) []use {
-	following := followingOf(windows, series.After)
-	uses := make([]use, len(windows))
-	last := series.Before
-	for i := range windows {
-		uses[i] = useOf(windows[i], span{edges[i], edges[i+1]}, last, following[i])
-		if windows[i].Count > 0 {
-			last = &windows[i].Last
-		}
-	}
-	return uses
-}
-
 type span struct{ start, end time.Time }
 
 // overlap is how much two spans have in common.
@@ -60,37 +40,13 @@ func earlier(a, b time.Time) time.Time {
 	return b
 }
 
-// summariesOf merges the spans of the store into those of the windows.
-func summariesOf(spans []store.Span, edges []time.Time) []wattline.Summary {
-	windows := make([]wattline.Summary, len(edges)-1)
-	i := 0
-	for _, s := range spans {
-		for i < len(windows)-1 && !s.Start.Before(edges[i+1]) {
-			i++
-		}
-		windows[i] = windows[i].Merge(s.Summary)
-	}
-	return windows
-}
-
-// followingOf is, for each window, the first reading after it.
-func followingOf(windows []wattline.Summary, after *wattline.Point) []*wattline.Point {
-	following := make([]*wattline.Point, len(windows))
-	for i := len(windows) - 1; i >= 0; i-- {
-		following[i] = after
-		if windows[i].Count > 0 {
-			after = &windows[i].First
-		}
-	}
-	return following
-}
-
-// useOf is what was used within a window: last is the reading before it, next
+// useOf is what was used within a window: w is nil where it has no readings, last is the reading before it, next
 // the one after it, nil where there is none.
-func useOf(w wattline.Summary, within span, last, next *wattline.Point) use {
-	u := use{read: w.Count > 0, lowest: w.MinW, highest: w.MaxW}
+func useOf(w *wattline.Summary, within span, last, next *wattline.Point) use {
+	var u use
 	first, final := next, last
-	if u.read {
+	if w != nil {
+		u.read, u.lowest, u.highest = true, w.MinW, w.MaxW
 		first, final = &w.First, &w.Last
 		u.covered = time.Duration(w.CoveredS)*time.Millisecond - overlap(w.First, span{time.Time{}, within.start})
 	}
@@ -98,14 +54,17 @@ func useOf(w wattline.Summary, within span, last, next *wattline.Point) use {
 	if reachesEnd {
 		u.covered += overlap(*next, within)
 	}
-	afterGap := u.read && (w.GapS > 0 || last != nil && w.First.CoversS == 0)
+	afterGap := w != nil && (w.GapS > 0 || last != nil && w.First.CoversS == 0)
 	if u.known = u.covered > 0 || afterGap; !u.known {
 		return u
 	}
 	u.energy = counterAt(within.end, final, next) - counterAt(within.start, last, first)
 	// What was observed begins and ends with the window, or within it.
 	began, ended := within.start, within.end
-	u.observed = u.energy - w.GapWh
+	u.observed = u.energy
+	if w != nil {
+		u.observed -= w.GapWh
+	}
 	if last == nil || !store.CoversEdge(*first, within.start) {
 		began = first.Time.Time
 		u.observed -= first.EnergyWh - counterAt(within.start, last, first)
@@ -113,7 +72,10 @@ func useOf(w wattline.Summary, within span, last, next *wattline.Point) use {
 	if !reachesEnd {
 		ended = final.Time.Time
 	}
-	u.over = ended.Sub(began) - time.Duration(w.GapS)*time.Millisecond
+	u.over = ended.Sub(began)
+	if w != nil {
+		u.over -= time.Duration(w.GapS) * time.Millisecond
+	}
 	return u
 }
 

@@ -18,14 +18,14 @@ type summed struct {
 	covered, on wattline.Milli
 }
 
-func (s *summed) add(device string, w wattline.Summary, u use) {
+func (s *summed) add(device string, w *wattline.Summary, u use) {
 	if u.known {
 		s.known = true
 		s.energy += u.energy
 		s.observed += u.observed
 		s.watched = s.watched || u.covered > 0
 	}
-	if w.Count == 0 {
+	if w == nil {
 		return
 	}
 	stats := statsOf(s.operation.Field, w)
@@ -49,7 +49,7 @@ func (s *summed) add(device string, w wattline.Summary, u use) {
 }
 
 // statsOf is what a summary says of a field; of energy only the ends.
-func statsOf(field wattline.Field, w wattline.Summary) wattline.Stats {
+func statsOf(field wattline.Field, w *wattline.Summary) wattline.Stats {
 	switch field {
 	case wattline.FieldPower:
 		return w.Values.Power
