@@ -60,7 +60,7 @@ copy then: nothing is lost meanwhile.`,
   wattline history copy --from influx --to archive --since 2026-03-01 --devices desk-1,desk-2`,
 		Args: usage(cobra.NoArgs),
 		RunE: func(command *cobra.Command, _ []string) error {
-			log, err := logging.logger(command.ErrOrStderr())
+			log, err := logging.quiet(command)
 			if err != nil {
 				return err
 			}

@@ -62,7 +62,7 @@ or anything that was read is not in the store.`,
   wattline import influx1 export.gz -c wattline.yaml --map places.yaml`,
 		Args: usage(cobra.ExactArgs(1)),
 		RunE: func(command *cobra.Command, args []string) error {
-			log, err := logging.logger(command.ErrOrStderr())
+			log, err := logging.quiet(command)
 			if err != nil {
 				return err
 			}

@@ -34,3 +34,13 @@ func (o *logOptions) logger(to io.Writer) (*slog.Logger, error) {
 	}
 	return nil, usageError{fmt.Errorf("--log-format must be text or json, not %q", o.format)}
 }
+
+// quiet is the logger of a command that prints what it found and ends: warnings
+// and worse, unless asked for more.
+func (o *logOptions) quiet(command *cobra.Command) (*slog.Logger, error) {
+	options := *o
+	if !command.Flags().Changed("log-level") {
+		options.level = "warn"
+	}
+	return options.logger(command.ErrOrStderr())
+}

@@ -41,7 +41,7 @@ or with --offline, the store is opened and gone through directly.`,
   wattline history rebuild --from 2026-03-01 --to 2026-04-01 --devices desk-1 --offline`,
 		Args: usage(cobra.NoArgs),
 		RunE: func(command *cobra.Command, _ []string) error {
-			log, err := logging.logger(command.ErrOrStderr())
+			log, err := logging.quiet(command)
 			if err != nil {
 				return err
 			}

@@ -23,17 +23,9 @@ const maxSecret = 4 << 10
 // Load reads and checks a file. Paths in it are relative to its own folder. The
 // error lists every fault with its line or key.
 func Load(path string) (Config, error) {
-	file, err := os.Open(path)
+	data, err := read(path)
 	if err != nil {
 		return Config{}, fmt.Errorf("configuration: %w", err)
-	}
-	defer file.Close()
-	data, err := io.ReadAll(io.LimitReader(file, maxFile+1))
-	if err != nil {
-		return Config{}, fmt.Errorf("configuration: %w", err)
-	}
-	if len(data) > maxFile {
-		return Config{}, fmt.Errorf("configuration %s is larger than %d bytes", path, maxFile)
 	}
 	config, err := Parse(data)
 	if err != nil {
@@ -44,24 +36,49 @@ func Load(path string) (Config, error) {
 	return config, nil
 }
 
+// read is the content of a file of bounded size.
+func read(path string) ([]byte, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	data, err := io.ReadAll(io.LimitReader(file, maxFile+1))
+	if err == nil && len(data) > maxFile {
+		err = fmt.Errorf("%s is larger than %d bytes", path, maxFile)
+	}
+	return data, err
+}
+
 // Parse reads and checks the text of a file.
 func Parse(data []byte) (Config, error) {
 	config := Default()
-	decoder := yaml.NewDecoder(bytes.NewReader(data), yaml.Strict())
-	switch err := decode(decoder, &config); {
+	switch err := parse(data, &config); {
 	case errors.Is(err, io.EOF): // nothing but comments
 		return Default(), nil
 	case err != nil:
-		return Config{}, explain(err)
-	}
-	var more any
-	if err := decode(decoder, &more); !errors.Is(err, io.EOF) {
-		return Config{}, errors.New("there is a second document after ---; one is all that is read")
+		return Config{}, err
 	}
 	if err := config.check(); err != nil {
 		return Config{}, err
 	}
 	return config, nil
+}
+
+// parse reads the one document of a text strictly; io.EOF where there is none.
+func parse(data []byte, into any) error {
+	decoder := yaml.NewDecoder(bytes.NewReader(data), yaml.Strict())
+	switch err := decode(decoder, into); {
+	case errors.Is(err, io.EOF):
+		return err
+	case err != nil:
+		return explain(err, reflect.TypeOf(into).Elem())
+	}
+	var more any
+	if err := decode(decoder, &more); !errors.Is(err, io.EOF) {
+		return errors.New("there is a second document after ---; one is all that is read")
+	}
+	return nil
 }
 
 // decode outlives the panics of the library (1.19.2: on a tag in place of a list),
@@ -75,8 +92,9 @@ func decode(decoder *yaml.Decoder, into any) (err error) {
 	return decoder.Decode(into)
 }
 
-// explain puts the library's error into one line, with the nearest known key.
-func explain(err error) error {
+// explain puts the library's error into one line, with the nearest known key of what
+// was to be read.
+func explain(err error, of reflect.Type) error {
 	var known yaml.Error
 	if !errors.As(err, &known) || known.GetToken() == nil {
 		return err
@@ -85,7 +103,7 @@ func explain(err error) error {
 	message := known.GetMessage()
 	if _, ok := errors.AsType[*yaml.UnknownFieldError](err); ok {
 		message = fmt.Sprintf("unknown key %q", at.Value)
-		if near := nearestKey(at.Value); near != "" {
+		if near := nearestKey(at.Value, of); near != "" {
 			message += fmt.Sprintf("; did you mean %q?", near)
 		}
 	}

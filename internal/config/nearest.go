@@ -5,11 +5,14 @@ import (
 	"strings"
 )
 
-// nearestKey is the known key that is closest to a mistyped one, or empty where
+// nearestKey is the key of a type that is closest to a mistyped one, or empty where
 // none is close.
-func nearestKey(typed string) string {
+func nearestKey(typed string, of reflect.Type) string {
+	if of.Kind() == reflect.Map {
+		of = of.Elem()
+	}
 	best, least := "", len(typed)/2+1
-	for _, key := range keysOf(reflect.TypeFor[Config](), nil) {
+	for _, key := range keysOf(of, nil) {
 		if d := distance(strings.ToLower(typed), key); d < least {
 			best, least = key, d
 		}

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"hash"
 	"iter"
+	"time"
 
 	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/internal/store"
@@ -18,36 +19,45 @@ type digest struct {
 	Sum      [sha256.Size]byte
 }
 
-// digests reads the part from a store, page by page; each, if there, gets every
-// page.
+// step is short enough for the archive to take all devices' readings of a step as
+// new ones, one device after the other.
+const step = time.Hour
+
+// digests reads the part from a store. Each, if there, gets every page, and the
+// devices go through the part step by step then.
 func (p part) digests(ctx context.Context, from store.Store, each func(context.Context, []wattline.Reading) error) (map[string]digest, error) {
-	found := make(map[string]digest, len(p.held))
-	var device string
-	var sum summing
-	finish := func() {
-		if sum.readings > 0 {
-			found[device] = sum.digest()
-		}
+	sums := make(map[string]*summing, len(p.held))
+	stride := p.to.Sub(p.from)
+	if each != nil {
+		stride = step
 	}
-	for page, err := range pages(ctx, from, store.Query{Devices: p.devices(), From: p.from, To: p.to, Limit: store.MaxLimit}) {
-		if err != nil {
-			return nil, err
-		}
-		if each != nil {
-			if err := each(ctx, page); err != nil {
+	for at := p.from; at.Before(p.to); at = at.Add(stride) {
+		query := store.Query{Devices: p.devices(), From: at, To: earliest(at.Add(stride), p.to), Limit: store.MaxLimit}
+		for page, err := range pages(ctx, from, query) {
+			if err == nil && each != nil {
+				err = each(ctx, page)
+			}
+			if err != nil {
 				return nil, err
 			}
-		}
-		for _, reading := range page {
-			if reading.Device != device {
-				finish()
-				device, sum = reading.Device, summing{hash: sha256.New()}
-			}
-			sum.add(reading)
+			sum(sums, page)
 		}
 	}
-	finish()
+	found := make(map[string]digest, len(sums))
+	for device, s := range sums {
+		found[device] = s.digest()
+	}
 	return found, nil
+}
+
+// sum adds a page to the sums of its devices.
+func sum(sums map[string]*summing, page []wattline.Reading) {
+	for _, reading := range page {
+		if sums[reading.Device] == nil {
+			sums[reading.Device] = &summing{hash: sha256.New()}
+		}
+		sums[reading.Device].add(reading)
+	}
 }
 
 // pages asks page after page; an error is the last thing it gives.

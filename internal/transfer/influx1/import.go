@@ -105,8 +105,8 @@ type importer struct {
 	report  Report
 }
 
-// Import reads the whole export and then writes its readings, those of all devices
-// day by day. A repetition changes nothing, and one that was ended is mended by
+// Import reads the whole export and then writes its readings, hour by hour, those of all
+// devices. A repetition changes nothing, and one that was ended is mended by
 // another. The report is of use on an error too.
 func Import(ctx context.Context, options Options) (*Report, error) {
 	if options.Database == "" {

@@ -37,8 +37,8 @@ func (t *table) parse(line []byte) (p point, err error) {
 		return p, err
 	}
 	if fields[0] == "name" && slices.Contains(fields, "time") {
-		t.header = fields
-		if !slices.Contains(fields, "value") {
+		if t.header = fields; !slices.Contains(fields, "value") {
+			t.header = nil
 			return p, bad("the header has no column value")
 		}
 		return p, errNoPoint

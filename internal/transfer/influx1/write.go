@@ -21,7 +21,11 @@ type writing struct {
 	total   int64
 }
 
-// write writes the readings of all devices day by day, as stores keep them.
+// step is short enough for the archive to take all devices' readings of a step as
+// new ones, one device after the other.
+const step = int64(time.Hour / time.Millisecond)
+
+// write writes the readings of all devices, hour by hour.
 func (i *importer) write(ctx context.Context) error {
 	w := writing{importer: i}
 	first, last := int64(math.MaxInt64), int64(math.MinInt64)
@@ -35,10 +39,9 @@ func (i *importer) write(ctx context.Context) error {
 		d.meter = d.newMeter()
 	}
 	slices.SortFunc(w.devices, func(a, b *device) int { return cmp.Compare(a.report.Device, b.report.Device) })
-	const day = int64(24 * time.Hour / time.Millisecond)
-	for at := first / day * day; at < last; at += day {
+	for at := first; at < last; at += step {
 		for _, d := range w.devices {
-			if err := w.stretch(ctx, d, max(at, d.first), min(at+day, d.until)); err != nil {
+			if err := w.stretch(ctx, d, max(at, d.first), min(at+step, d.until)); err != nil {
 				return err
 			}
 		}
@@ -48,6 +51,9 @@ func (i *importer) write(ctx context.Context) error {
 
 // stretch writes a device's readings of [from, to), in milliseconds.
 func (w *writing) stretch(ctx context.Context, d *device, from, to int64) error {
+	if from >= to {
+		return nil
+	}
 	for row, err := range w.scratch.rows(ctx, d.number, from, to) {
 		if err != nil {
 			return err
