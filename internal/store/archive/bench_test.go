@@ -141,6 +141,13 @@ func BenchmarkSummaries(b *testing.B) {
 	a := open(b, archive.Options{Dir: b.TempDir()})
 	defer closeIt(b, a)
 	devices := benchRecords(b, a, days)
+	b.Run("record", func(b *testing.B) {
+		record := benchRecord(start)
+		for b.Loop() {
+			packed := record.Pack()
+			b.ReportMetric(float64(len(packed.DayLevel)+len(packed.HourLevel)+len(packed.QuarterLevel)), "bytes")
+		}
+	})
 	for _, question := range []struct {
 		name string
 		store.SummaryQuery
@@ -208,12 +215,12 @@ func benchRecord(from time.Time) quarters.Record {
 	return day
 }
 
-// BenchmarkReadings reads raw readings that are partly in blocks and partly not.
+// BenchmarkReadings reads the 8,640 raw readings of one of many plugs.
 func BenchmarkReadings(b *testing.B) {
+	const readings = 8640
 	dir := b.TempDir()
 	a := open(b, archive.Options{Dir: dir})
-	const readings = 3 * 24 * 3600 / 5 * benchDevices / 10
-	for n := range readings / batchSize {
+	for n := range readings * benchDevices / batchSize {
 		write(b, a, benchBatch(n, start))
 	}
 	closeIt(b, a)
@@ -223,7 +230,7 @@ func BenchmarkReadings(b *testing.B) {
 		for b.Loop() {
 			query := store.Query{Devices: []string{benchDevice(7)}, From: start, To: start.AddDate(0, 0, 1), Limit: store.MaxLimit}
 			page, err := a.Readings(b.Context(), query)
-			if err != nil || len(page) == 0 {
+			if err != nil || len(page) != readings {
 				b.Fatal(len(page), err)
 			}
 		}

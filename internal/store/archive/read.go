@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/prometheus/prometheus/storage"
@@ -18,12 +19,15 @@ import (
 // waits for them.
 const checkEvery = 4096
 
+// shortPage is how many readings there is room for at first.
+const shortPage = 1024
+
 // Readings returns a page of raw readings. See store.Store.
 func (a *Archive) Readings(ctx context.Context, query store.Query) ([]wattline.Reading, error) {
 	if err := query.Validate(); err != nil {
 		return nil, err
 	}
-	page := make([]wattline.Reading, 0, min(query.Limit, 1024))
+	page := make([]wattline.Reading, 0, min(query.Limit, shortPage))
 	err := a.use(func(db *tsdb.DB) error {
 		for _, device := range query.Devices {
 			from := ceilMilli(query.From)
@@ -34,6 +38,9 @@ func (a *Archive) Readings(ctx context.Context, query store.Query) ([]wattline.R
 				from = max(from, query.After.Time.UnixMilli()+1)
 			}
 			err := a.walk(ctx, db, stretch{device, span{from, ceilMilli(query.To)}, fieldCount}, func(r *reader) bool {
+				if len(page) == shortPage {
+					page = slices.Grow(page, query.Limit-shortPage) // it will most likely be full
+				}
 				page = append(page, r.sample().reading(device, r.at))
 				return len(page) < query.Limit
 			})

@@ -100,6 +100,14 @@ func (r *records) SetSince(ctx context.Context, since map[string]quarters.Day) e
 	return nil
 }
 
+// forget loses everything.
+func (r *records) forget() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	clear(r.kept)
+	clear(r.since)
+}
+
 // change changes every record in place.
 func (r *records) change(how func(*quarters.Packed)) {
 	r.mu.Lock()
@@ -167,6 +175,32 @@ func (r *raw) Summaries(ctx context.Context, query quarters.RawQuery) ([]store.S
 func pointOf(reading wattline.Reading) *wattline.Point {
 	point := wattline.Summarize(reading).First
 	return &point
+}
+
+// forget drops the readings before an instant.
+func (r *raw) forget(before time.Time) {
+	ctx := context.Background()
+	devices, err := r.Devices(ctx)
+	if err != nil {
+		panic(err)
+	}
+	left := storetest.NewMemory()
+	for _, device := range devices {
+		for from := before; ; {
+			page, err := r.Readings(ctx, store.Query{Devices: []string{device}, From: from, To: from.AddDate(1, 0, 0), Limit: store.MaxLimit})
+			if err == nil {
+				err = left.Write(ctx, page)
+			}
+			if err != nil {
+				panic(err)
+			}
+			if len(page) < store.MaxLimit {
+				break
+			}
+			from = page[len(page)-1].Time.Time
+		}
+	}
+	r.Memory = left
 }
 
 // within is a device's readings in a stretch; nil if there are none.
