@@ -44,12 +44,16 @@ func (c *Collector) answer() (stop func(), err error) {
 
 // heard notes what a controller found out about a device, for the next state.
 func (c *Collector) heard(_ context.Context, message bus.Message) {
-	if message.Retained || len(message.Payload) == 0 {
+	if len(message.Payload) == 0 {
 		return
 	}
 	state, err := agents.ReadState(message)
 	if err != nil {
 		return // a controller counts it
+	}
+	if message.Retained {
+		c.handover.know(state)
+		return
 	}
 	if p, ok := c.poller(state.Device); ok {
 		p.told.Store(&state)

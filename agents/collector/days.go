@@ -21,8 +21,10 @@ type mark struct {
 
 const (
 	// A plug is asked for its statistics after an outage, and once a day for a mark
-	// to reckon from. One that comes and goes is not asked each time.
+	// to reckon from; sooner while there is none. One that comes and goes is not
+	// asked each time.
 	askedEvery    = 24 * time.Hour
+	askedAgain    = time.Hour
 	askedAtMost   = 10 * time.Minute
 	maxClockError = 2 * time.Minute
 	// maxDayWh is what a plug can at most give on a day of 25 hours.
@@ -33,7 +35,8 @@ const (
 // statistics.
 func daysDue(next *counted) bool {
 	since := next.Time.Sub(next.mark.asked.Time)
-	return since < 0 || since >= askedEvery || next.followsOutage() && since >= askedAtMost
+	return since < 0 || since >= askedEvery || since >= askedAgain && next.mark.zone == "" ||
+		since >= askedAtMost && next.followsOutage()
 }
 
 // followsOutage: nobody read the plug for a while, or it had lost its power.
@@ -73,14 +76,21 @@ func (c *counted) reconcile(from *counted, days kasa.Days) []wattline.Reading {
 }
 
 // addLost adds what the plug's counter lost with its power and the statistics,
-// which outlive that, have counted. They are in steps of a watt-hour for each day:
+// which outlive that, have counted since the mark, or at least on the days after
+// that of the last reading. They are in steps of a watt-hour for each day:
 // what may be due to that, at both ends, is left as it is.
 func (c *counted) addLost(from counted, days kasa.Days, today kasa.Date) {
-	used, steps := from.mark.usedSince(days, today)
-	if steps == 0 || from.mark.energyWh+used-2*meterStep < c.EnergyWh {
+	since := from.mark
+	used, steps := since.usedSince(days, today)
+	if steps == 0 && (since.zone == "" || since.zone == days.Zone.String()) {
+		// Of the day of the last reading it is not known what was used after that one.
+		since = mark{date: kasa.DateOf(from.Time.Time, days.Zone).Next(), zone: days.Zone.String(), energyWh: from.EnergyWh}
+		used, steps = since.usedSince(days, today)
+	}
+	if steps == 0 || since.energyWh+used-2*meterStep < c.EnergyWh {
 		return
 	}
-	energy := from.mark.energyWh + used + (steps-1)*meterStep/2
+	energy := since.energyWh + used + (steps-1)*meterStep/2
 	if energy-from.EnergyWh > most(c.Time.Sub(from.Time.Time)) {
 		return
 	}

@@ -139,11 +139,15 @@ func TestWhatTheCounterLostIsInTheStatistics(t *testing.T) {
 		change func(from, to *counted, days *kasa.Days)
 		want   wattline.Milli
 	}{
-		"to the step":                     {func(_, _ *counted, _ *kasa.Days) {}, 341_000},
-		"nothing, if it was erased":       {func(from, _ *counted, _ *kasa.Days) { from.mark.statWh = 600_000 }, 0},
-		"nothing, if there is no mark":    {func(from, _ *counted, _ *kasa.Days) { from.mark = mark{} }, 0},
-		"nothing, if the mark is too old": {func(from, _ *counted, _ *kasa.Days) { from.mark.date = date(2, 27) }, 0},
-		"nothing, within the steps":       {func(_, to *counted, _ *kasa.Days) { to.EnergyWh = 1_557_500 }, 0},
+		"to the step":                        {func(_, _ *counted, _ *kasa.Days) {}, 341_000},
+		"of the next days, if it was erased": {func(from, _ *counted, _ *kasa.Days) { from.mark.statWh = 600_000 }, 40_500},
+		"of the next, if there is no mark":   {func(from, _ *counted, _ *kasa.Days) { from.mark = mark{} }, 40_500},
+		"of the next, if it is too old":      {func(from, _ *counted, _ *kasa.Days) { from.mark.date = date(2, 27) }, 40_500},
+		"nothing, in another zone":           {func(from, _ *counted, _ *kasa.Days) { from.mark.zone = "Europe/Paris" }, 0},
+		"nothing, if it was the same day": {func(from, to *counted, _ *kasa.Days) {
+			from.mark, from.Time = mark{}, wattline.At(to.Time.Add(-time.Hour))
+		}, 0},
+		"nothing, within the steps": {func(_, to *counted, _ *kasa.Days) { to.EnergyWh = 1_557_500 }, 0},
 		"nothing that no plug can give": {func(_, _ *counted, days *kasa.Days) {
 			days.Wh[date(3, 28)], days.Wh[date(3, 29)], days.Wh[date(3, 30)] = 99e6, 99e6, 99e6
 		}, 0},
@@ -163,20 +167,22 @@ func TestWhenAPlugIsAskedForItsStatistics(t *testing.T) {
 	const gap, reset = wattline.QualityAfterGap, wattline.QualityMeterReset
 	for name, c := range map[string]struct {
 		asked   time.Duration // how long ago
+		zone    string        // of what it answered
 		quality wattline.Quality
 		want    bool
 	}{
-		"at its first reading":                {200 * 365 * 24 * time.Hour, 0, true},
-		"not at its next":                     {5 * time.Second, 0, false},
-		"nor an hour later":                   {time.Hour, 0, false},
-		"once a day":                          {24 * time.Hour, 0, true},
-		"after an outage":                     {time.Hour, gap, true},
-		"after a loss of power":               {time.Hour, reset, true},
-		"not again while it comes and goes":   {9 * time.Minute, gap | reset, false},
-		"at once when clocks have been wrong": {-time.Hour, 0, true},
+		"at its first reading":                {200 * 365 * 24 * time.Hour, "", 0, true},
+		"not at its next":                     {5 * time.Second, "UTC", 0, false},
+		"nor an hour later":                   {time.Hour, "UTC", 0, false},
+		"unless its clock was wrong":          {time.Hour, "", 0, true},
+		"once a day":                          {24 * time.Hour, "UTC", 0, true},
+		"after an outage":                     {time.Hour, "UTC", gap, true},
+		"after a loss of power":               {time.Hour, "UTC", reset, true},
+		"not again while it comes and goes":   {9 * time.Minute, "", gap | reset, false},
+		"at once when clocks have been wrong": {-time.Hour, "UTC", 0, true},
 	} {
 		next := counted{Reading: wattline.Reading{Time: wattline.At(start), Quality: c.quality}}
-		next.mark.asked = wattline.At(start.Add(-c.asked))
+		next.mark.asked, next.mark.zone = wattline.At(start.Add(-c.asked)), c.zone
 		if got := daysDue(&next); got != c.want {
 			t.Errorf("%s: %v", name, got)
 		}

@@ -36,13 +36,14 @@ type handover struct {
 
 	mu      sync.Mutex
 	last    map[string]wattline.Reading
+	plugs   map[string]string // what the hardware of each device was
 	arrived map[string]chan struct{}
 }
 
 func newHandover() *handover {
 	h := &handover{
 		begun: make(chan struct{}), ended: make(chan struct{}),
-		last: map[string]wattline.Reading{}, arrived: map[string]chan struct{}{},
+		last: map[string]wattline.Reading{}, plugs: map[string]string{}, arrived: map[string]chan struct{}{},
 	}
 	h.begin = sync.OnceFunc(func() { close(h.begun) })
 	return h
@@ -84,6 +85,19 @@ func (h *handover) hear(_ context.Context, message bus.Message) {
 	}
 }
 
+// know keeps by what each device's plug was known.
+func (h *handover) know(state wattline.State) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	select {
+	case <-h.ended:
+	default:
+		if len(h.plugs) < handoverDevices {
+			h.plugs[state.Device] = state.MAC
+		}
+	}
+}
+
 // wait is over when there is a reading of the device, or it is not to be expected
 // any more.
 func (h *handover) wait(ctx context.Context, device string) {
@@ -105,13 +119,20 @@ func (h *handover) wait(ctx context.Context, device string) {
 	}
 }
 
-// take gives the reading of a device once, if it is newer than what is known.
-func (h *handover) take(device string, than wattline.Time) (wattline.Reading, bool) {
+// take gives what to go on from for a device, once, if it is newer than what is
+// known.
+func (h *handover) take(device string, than wattline.Time) *counted {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	delete(h.arrived, device)
 	reading, ok := h.last[device]
+	plug := h.plugs[device]
+	delete(h.arrived, device)
 	delete(h.last, device)
-	fresh := ok && reading.Time.After(than.Time) && !reading.Time.After(time.Now().Add(maxClockSkew))
-	return reading, fresh
+	delete(h.plugs, device)
+	if !ok || !reading.Time.After(than.Time) || reading.Time.After(time.Now().Add(maxClockSkew)) {
+		return nil
+	}
+	previous := remembered(reading, nil)
+	previous.plug = plug
+	return previous
 }

@@ -222,7 +222,7 @@ func TestStatisticsThatAreNotToBeHadHarmNothing(t *testing.T) {
 			t.Errorf("the plug was asked %d times", asked)
 		}
 		after(24 * time.Hour)
-		if asked := len(o.plugs.asked["desk-1.lan"]); asked != 2 {
+		if asked := len(o.plugs.asked["desk-1.lan"]); asked < 24 || asked > 26 {
 			t.Errorf("the plug was asked %d times in a day", asked)
 		}
 	})

@@ -284,9 +284,9 @@ func (p *poller) recall() {
 		return
 	}
 	p.begun = true
-	if published, newer := p.handover.take(p.device.ID, last.Time); newer {
+	if published := p.handover.take(p.device.ID, last.Time); published != nil {
 		p.log.Info("device is taken over from another collector", "device", p.device.ID, "since", published.Time)
-		p.previous = remembered(published, nil)
+		p.previous = published
 	}
 }
 
