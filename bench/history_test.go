@@ -107,7 +107,7 @@ func seal(b *testing.B, kept store.Store, from, to time.Time) {
 func hoursByRoom(b *testing.B, ask func(context.Context, json.RawMessage) (any, error), from, to time.Time) {
 	b.Helper()
 	query := wattline.ConsumptionQuery{
-		From: wattline.At(from), To: wattline.At(to), Window: wattline.WindowHour, Timezone: "Europe/Madrid", Limit: wattline.MaxPage,
+		From: wattline.At(from), To: wattline.At(to), Window: wattline.WindowHour, Timezone: "Europe/Madrid", Limit: wattline.MaxHistoryPage,
 	}
 	for room := range historyPlugs / plugsARoom {
 		group := wattline.Group{Name: fmt.Sprintf("hq/f1/r%02d", room)}
@@ -132,7 +132,7 @@ func hoursByRoom(b *testing.B, ask func(context.Context, json.RawMessage) (any, 
 func dayOfOne(b *testing.B, ask func(context.Context, json.RawMessage) (any, error), day time.Time) {
 	b.Helper()
 	query := wattline.ReadingsQuery{
-		Devices: []string{plugName(42)}, From: wattline.At(day), To: wattline.At(day.AddDate(0, 0, 1)), Limit: wattline.MaxPage,
+		Devices: []string{plugName(42)}, From: wattline.At(day), To: wattline.At(day.AddDate(0, 0, 1)), Limit: wattline.MaxHistoryPage,
 	}
 	readings := 0
 	for {
@@ -150,7 +150,7 @@ func dayOfOne(b *testing.B, ask func(context.Context, json.RawMessage) (any, err
 // bareDay asks the store itself, with pages of the same length.
 func bareDay(b *testing.B, kept store.Store, day time.Time) {
 	b.Helper()
-	query := store.Query{Devices: []string{plugName(42)}, From: day, To: day.AddDate(0, 0, 1), Limit: wattline.MaxPage}
+	query := store.Query{Devices: []string{plugName(42)}, From: day, To: day.AddDate(0, 0, 1), Limit: wattline.MaxHistoryPage}
 	for {
 		page, err := kept.Readings(context.Background(), query)
 		if err != nil {
