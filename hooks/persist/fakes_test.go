@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"slices"
 	"strings"
@@ -21,7 +22,13 @@ import (
 	"github.com/wattline/wattline/internal/store"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if text := os.Getenv(childEnv); text != "" {
+		runChild(text)
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 func bubble(t *testing.T, name string, test func(t *testing.T)) {
 	t.Helper()
@@ -436,6 +443,8 @@ type logBuffer struct {
 	mu   sync.Mutex
 	text strings.Builder
 }
+
+func logTo(b *logBuffer) *slog.Logger { return slog.New(slog.NewTextHandler(b, nil)) }
 
 func (b *logBuffer) Write(line []byte) (int, error) {
 	b.mu.Lock()

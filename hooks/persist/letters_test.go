@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -137,7 +136,7 @@ func TestDeadLetters(t *testing.T) {
 	})
 	bubble(t, "are counted where the oldest had to go for want of room", func(t *testing.T) {
 		var log logBuffer
-		o := begin(t, func(o *persist.Options) { o.DeadLetterBytes = 6000; o.Log = slog.New(slog.NewTextHandler(&log, nil)) })
+		o := begin(t, func(o *persist.Options) { o.DeadLetterBytes = 6000; o.Log = logTo(&log) })
 		for n := range 30 {
 			o.bury(n, n)
 		}

@@ -57,32 +57,50 @@ type acknowledged struct {
 	power  int64
 }
 
+// TestKilledWhileAppending kills processes at random moments, some while they
+// still open the journal, several journals side by side.
 func TestKilledWhileAppending(t *testing.T) {
-	const kills = 20
-	path := filepath.Join(t.TempDir(), "journal.db")
-	said := map[uint64]acknowledged{}
-	for range kills {
-		killOne(t, path, said)
+	journals, kills := 4, 250
+	if testing.Short() {
+		kills = 10
 	}
+	for n := range journals {
+		t.Run(fmt.Sprint("journal ", n), func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(t.TempDir(), "journal.db")
+			said := map[uint64]acknowledged{}
+			for range kills {
+				killOne(t, path, said)
+			}
+			holdsWhatWasSaid(t, path, said)
+			if len(said) < kills {
+				t.Errorf("only %d readings were acknowledged in %d runs", len(said), kills)
+			}
+		})
+	}
+}
 
+func holdsWhatWasSaid(t *testing.T, path string, said map[uint64]acknowledged) {
+	t.Helper()
 	j := opened(t, journal.Options{Path: path})
 	held := map[uint64]acknowledged{}
 	for _, r := range everything(t, j) {
 		held[r.Seq] = acknowledged{r.Device, int64(r.PowerW)}
 	}
-	first := j.Status().First
+	status := j.Status()
 	for seq, want := range said {
-		if got, ok := held[seq]; seq >= first && (!ok || got != want) {
+		if got, ok := held[seq]; seq >= status.First && (!ok || got != want) || seq > status.Last {
 			t.Errorf("reading %d was acknowledged as %v and is %v (%v)", seq, want, got, ok)
 		}
 	}
-	if len(said) < kills {
-		t.Errorf("only %d readings were acknowledged in %d runs", len(said), kills)
+	if status.SetAside != "" || status.Dropped != 0 {
+		t.Errorf("status %+v", status)
 	}
-	t.Logf("%d acknowledged, %d held from %d to %d", len(said), len(held), first, j.LastSeq())
+	t.Logf("%d acknowledged, %d held from %d to %d", len(said), len(held), status.First, status.Last)
 }
 
-// killOne lets a process append for a random time and kills it.
+// killOne lets a process append and kills it: a moment after it has said so many
+// things, or so long after its start.
 func killOne(t *testing.T, path string, said map[uint64]acknowledged) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
@@ -95,13 +113,15 @@ func killOne(t *testing.T, path string, said map[uint64]acknowledged) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	wanted := 1 + rand.IntN(400)
+	kill := func() { _ = cmd.Process.Kill() }
+	wanted := rand.IntN(60)
+	if wanted%4 == 0 {
+		time.AfterFunc(rand.N(60*time.Millisecond), kill)
+	}
 	lines := bufio.NewScanner(out)
 	for n := 0; lines.Scan(); n++ {
 		if n == wanted {
-			if err := cmd.Process.Kill(); err != nil {
-				t.Fatal(err)
-			}
+			time.AfterFunc(rand.N(2*time.Millisecond), kill)
 		}
 		var seq uint64
 		var a acknowledged
