@@ -117,7 +117,7 @@ func (o Operation) Faults() []FieldError {
 	case !slices.Contains(Ops(), o.Op):
 		found.add("op", "must be "+listed(Ops()))
 	case len(found) == 0 && !o.Op.Takes(o.Field):
-		found.add("op", fmt.Sprintf("%s means nothing of %s, which takes %s", o.Op, o.Field, listed(o.Field.ops())))
+		found.add("op", fmt.Sprintf("for %s must be %s", o.Field, listed(o.Field.ops())))
 	default:
 		o.checkP(&found)
 		o.checkN(&found)
