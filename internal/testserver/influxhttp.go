@@ -104,11 +104,12 @@ func (s *InfluxServer) NewToken(buckets ...string) string {
 	return made.Token
 }
 
-// Delete deletes the points of a measurement in a stretch of time.
+// Delete deletes the points of a measurement from one instant on and before
+// another. (InfluxDB's own stop is the last one to go.)
 func (s *InfluxServer) Delete(bucket, measurement string, from, to time.Time) {
 	s.t.Helper()
 	question := map[string]string{
-		"start": from.UTC().Format(time.RFC3339Nano), "stop": to.UTC().Format(time.RFC3339Nano),
+		"start": from.UTC().Format(time.RFC3339Nano), "stop": to.Add(-1).UTC().Format(time.RFC3339Nano),
 		"predicate": fmt.Sprintf("_measurement=%q", measurement),
 	}
 	query := url.Values{"org": {influxOrg}, "bucket": {bucket}}
