@@ -128,6 +128,8 @@ func (d *disk) onFile(o op) error {
 		size, err := o.number(1)
 		file.resize(size, o.end)
 		return err
+	case "fallocate":
+		return file.allocated(o)
 	}
 	return fmt.Errorf("the disk does not know how to %s", o.call)
 }
@@ -220,6 +222,25 @@ func (d *disk) written(file *inode, o op) error {
 func (f *inode) resize(size int64, end int) {
 	f.size = size
 	f.pending = append(f.pending, write{at: size, end: end})
+}
+
+// allocated follows a call that gives a file room, and perhaps makes it longer.
+func (f *inode) allocated(o op) error {
+	if o.args[1] == "FALLOC_FL_KEEP_SIZE" {
+		return nil
+	}
+	at, err := o.number(2)
+	if err != nil {
+		return err
+	}
+	length, err := o.number(3)
+	if o.args[1] != "0" || err != nil {
+		return fmt.Errorf("the disk does not know fallocate with mode %s (%w)", o.args[1], err)
+	}
+	if size := at + length; size > f.size {
+		f.resize(size, o.end)
+	}
+	return nil
 }
 
 // sync makes certain what had happened to a file, or to the names in a folder,

@@ -48,10 +48,14 @@ func child(dir string) int {
 		return 1
 	}
 	n, err := strconv.Atoi(os.Args[len(os.Args)-1])
-	for ; err == nil; n++ {
+	last, endless := strconv.Atoi(os.Getenv(childBatches))
+	for ; err == nil && (endless != nil || n < last); n++ {
 		if err = a.Write(context.Background(), crashBatch(n)); err == nil {
 			_, err = fmt.Println(n)
 		}
+	}
+	if err == nil {
+		return 0
 	}
 	fmt.Fprintln(os.Stderr, err)
 	return 1
