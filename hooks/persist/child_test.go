@@ -1,6 +1,7 @@
 package persist_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -11,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/wattline/wattline"
@@ -33,6 +35,9 @@ type childOptions struct {
 	Last uint64
 	// Sync has the store confirm only what is on the disk.
 	Sync bool
+	// Say has the store print what it keeps instead, and Takes has it refuse
+	// nothing.
+	Say, Takes bool
 }
 
 func (o childOptions) storePath() string { return filepath.Join(o.Folder, "store") }
@@ -78,6 +83,9 @@ func (o childOptions) run() error {
 	if err != nil {
 		return err
 	}
+	if o.Say {
+		file = os.Stdout
+	}
 	if o.Sync {
 		if err := syncFolder(o.Folder); err != nil {
 			return err
@@ -85,7 +93,7 @@ func (o childOptions) run() error {
 	}
 	b := &childBus{childOptions: o, stored: map[string]uint64{}}
 	hook, err := persist.New(context.Background(), persist.Options{
-		Name: "archive", Bus: b, Store: &childStore{file: file, sync: o.Sync}, Dir: filepath.Join(o.Folder, "hooks"),
+		Name: "archive", Bus: b, Store: &childStore{file: file, sync: o.Sync, takes: o.Takes}, Dir: filepath.Join(o.Folder, "hooks"),
 		BatchReadings: 40, BatchInterval: 5 * time.Millisecond, MaxPending: 60, Grace: 10 * time.Millisecond,
 	})
 	if err != nil {
@@ -94,6 +102,7 @@ func (o childOptions) run() error {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- hook.Run(ctx) }()
+	go obey(hook)
 	ticks := time.NewTicker(time.Millisecond)
 	defer ticks.Stop()
 	for !b.finished() {
@@ -104,10 +113,33 @@ func (o childOptions) run() error {
 	return <-ended
 }
 
+// obey does what the standard input says: "full" lets no file grow, "room" lets
+// them again, "ready" has the hook say whether it is.
+func obey(hook *persist.Hook) {
+	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
+		var limit syscall.Rlimit
+		err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &limit)
+		switch lines.Text() {
+		case "full":
+			limit.Cur = 0
+			err = errors.Join(err, syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit))
+		case "room":
+			limit.Cur = limit.Max
+			err = errors.Join(err, syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit))
+		case "ready":
+			fmt.Println("ready:", hook.Ready(context.Background()))
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	}
+}
+
 // childStore keeps readings as lines "device seq" in a file.
 type childStore struct {
-	file *os.File
-	sync bool
+	file        *os.File
+	sync, takes bool
 }
 
 func (s *childStore) Write(_ context.Context, readings []wattline.Reading) error {
@@ -117,7 +149,7 @@ func (s *childStore) Write(_ context.Context, readings []wattline.Reading) error
 	var text bytes.Buffer
 	var refused []store.RefusedReading
 	for i, r := range readings {
-		if refusedByChild(r.Seq) {
+		if !s.takes && refusedByChild(r.Seq) {
 			refused = append(refused, store.RefusedReading{Index: i, Reason: "poison"})
 			continue
 		}
