@@ -6,6 +6,7 @@
 #   make test PKG=./agents/kasa/... T='-run Frame -v'
 #   make test LINT=0                              without the linter
 #   make fuzz FUZZTIME=1m PKG=./agents/kasa
+#   make chaos SEED=7 DURATION=5m
 #
 # Building and running need Go and make, nothing else. The tests fetch what they
 # need: see deps.
@@ -21,6 +22,8 @@ PKG      ?= ./...
 T        ?=
 FUZZTIME ?= 10s
 DURATION ?= 1h
+PLUGS    ?= 0
+SEED     ?= 0
 LINT     := 1
 PYTHON   ?= python3
 
@@ -72,6 +75,13 @@ bench: ## Measure against the floor, print the table and keep it in docs
 .PHONY: soak
 soak: deps ## Keep the store away for DURATION=1h of 50 plugs at 1 s, and print what was seen
 	go test -count=1 -timeout 0 -run '^TestSoak$$' -v $(T) ./e2e -args -away $(DURATION)
+
+.PHONY: chaos
+chaos: DURATION = 20m
+chaos: deps ## Kill, cut and fill everything for DURATION=20m, PLUGS=100 at 1 s; SEED=n has the same plan again
+	go test -c -o .cache/chaos.test ./e2e/chaos
+	cd e2e/chaos && ../../.cache/chaos.test -test.run '^TestChaos$$' -test.v -test.timeout 0 $(T) \
+		-duration $(DURATION) -plugs $(PLUGS) -seed $(SEED) -table $(CURDIR)/docs/chaos-table.md
 
 .PHONY: deps
 deps: ## Provide what the tests need: mosquitto, Node.js packages, influxd

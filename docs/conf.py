@@ -5,7 +5,7 @@ author = "The Wattline authors"
 copyright = "The Wattline authors, Apache-2.0"  # noqa: A001
 
 extensions = ["myst_parser"]
-exclude_patterns = ["_build", "benchmarks-table.md", "requirements.txt"]
+exclude_patterns = ["_build", "benchmarks-table.md", "chaos-table.md", "requirements.txt"]
 nitpicky = True
 
 # rest.md is generated and links to its own headings.

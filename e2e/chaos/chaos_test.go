@@ -5,10 +5,13 @@ package chaos_test
 
 import (
 	"context"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -22,7 +25,7 @@ import (
 )
 
 var (
-	seed     = flag.Uint64("seed", 1, "makes the plan")
+	seed     = flag.Uint64("seed", 0, "makes the plan; 0 is 1 in the short form, and a random one in the long")
 	duration = flag.Duration("duration", 0, "for how long things are done to the site; 0 is the short form")
 	plugs    = flag.Int("plugs", 0, "how many plugs there are; 0 is 100, or 12 in the short form")
 	tableTo  = flag.String("table", "", "write the table to this file")
@@ -43,6 +46,7 @@ func TestChaos(t *testing.T) {
 		}
 		_ = os.RemoveAll(folder)
 	})
+	chooseSeed()
 	p := newProgress()
 	defer p.end()
 	p.say("building")
@@ -52,12 +56,23 @@ func TestChaos(t *testing.T) {
 	steps := plan.Make(s.options())
 	l := s.run(steps, p)
 	verdict := truth.Judge(l)
+	dump(t, filepath.Join(folder, "ledger.json"), l)
 	table := s.heading(since) + verdict.Table()
 	t.Logf("\n%s", table)
 	if len(verdict.Violations) > 0 {
 		t.Errorf("%d promises were broken:\n%s", len(verdict.Violations), verdict.Broken(l))
 	}
 	write(t, table)
+}
+
+func chooseSeed() {
+	switch {
+	case *seed > 0:
+	case *duration > 0:
+		*seed = 1 + rand.Uint64N(1_000_000)
+	default:
+		*seed = 1
+	}
 }
 
 func plugCount() int {
@@ -183,12 +198,24 @@ func (s *site) heading(since time.Time) string {
 	return text + "\n"
 }
 
+// dump keeps everything that was collected, for whoever looks into a violation.
+func dump(t *testing.T, path string, l truth.Ledger) {
+	t.Helper()
+	text, err := json.Marshal(l)
+	if err == nil {
+		err = os.WriteFile(path, text, 0o600)
+	}
+	if err != nil {
+		t.Error(err)
+	}
+}
+
 func write(t *testing.T, table string) {
 	t.Helper()
 	if *tableTo == "" {
 		return
 	}
-	if err := os.WriteFile(*tableTo, []byte(table), 0o600); err != nil {
+	if err := os.WriteFile(*tableTo, []byte(table), 0o644); err != nil {
 		t.Error(err)
 	}
 }

@@ -104,6 +104,8 @@ func (d draw) fills(kills []Step, o Options) (steps []Step) {
 	return steps
 }
 
+// cuts of the cables, of each kind in turn. The first at the plugs is a stall, as
+// long as there is room for, so that commands are overdue when they go on.
 func (d draw) cuts(o Options) (steps []Step) {
 	cables := Cables()
 	perCable := map[string]int{}
@@ -113,9 +115,14 @@ func (d draw) cuts(o Options) (steps []Step) {
 	kinds := []What{Sever, Stall, Delay}
 	next := d.IntN(len(kinds))
 	for _, cable := range cables {
-		for _, s := range d.slots(o.Length, perCable[cable]) {
+		for i, s := range d.slots(o.Length, perCable[cable]) {
 			at, length := d.within(s, shortest, 2*o.Down)
 			step := Step{At: at, For: length, What: kinds[next%len(kinds)], Target: cable}
+			if i == 0 && cable == AllPlugs {
+				room := s.length * 4 / 5
+				step.What, step.For = Stall, min(2*o.Down, room)
+				step.At = s.from + (room-step.For)/2
+			}
 			if step.What == Delay {
 				step.How = d.span(20*time.Millisecond, 800*time.Millisecond).String()
 			}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/e2e/chaos/plan"
 )
 
 // What is promised of commands.
@@ -53,11 +54,20 @@ func (c Command) takes(a Answer) bool {
 	return a.On == c.On && !a.At.Before(from.Truncate(time.Millisecond)) && !a.At.After(to)
 }
 
+// leftOver counts what checkCommands could not pair and is in order all the same.
+type leftOver struct {
+	// repeats are switchings that changed nothing: a request that was sent again
+	// because its connection broke.
+	repeats int
+	// found are commands that are done without a switching of their own: the plug was
+	// found in the position asked for when it was read back, after a connection broke.
+	found int
+}
+
 // checkCommands pairs what each plug carried out with what it was told. Every
 // command that is done must have a switching of its own, every switching a command
-// that is done or of unknown outcome. repeats counts the switchings left over that
-// changed nothing: a request that was sent again because its connection broke.
-func checkCommands(l Ledger) (repeats int, broken []Violation) {
+// that is done or of unknown outcome.
+func checkCommands(l Ledger) (left leftOver, broken []Violation) {
 	byPlug := map[string][]Command{}
 	for _, c := range l.Commands {
 		if plug, known := l.Plugs[c.Device]; known && dutyOf(c) != mustNot {
@@ -68,11 +78,9 @@ func checkCommands(l Ledger) (repeats int, broken []Violation) {
 		switched := slices.DeleteFunc(slices.Clone(l.Answers[plug]), func(a Answer) bool { return !a.Switched })
 		p := pairing{commands: byPlug[plug], switched: switched}
 		p.pair()
-		again, wrong := p.leftOver(l, plug)
-		repeats += again
-		broken = append(broken, wrong...)
+		broken = append(broken, p.judge(l, plug, &left)...)
 	}
-	return repeats, broken
+	return left, broken
 }
 
 // pairing is one plug's commands and switchings. of is the command of each
@@ -115,14 +123,18 @@ func (p *pairing) grow(c int, tried []bool) bool {
 	return false
 }
 
-// leftOver is what the pairing could not explain.
-func (p *pairing) leftOver(l Ledger, plug string) (repeats int, broken []Violation) {
+// judge tells what the pairing could not explain.
+func (p *pairing) judge(l Ledger, plug string, left *leftOver) (broken []Violation) {
 	paired := map[int]bool{}
 	for _, c := range p.of {
 		paired[c] = true
 	}
 	for i, c := range p.commands {
-		if dutyOf(c) == must && !paired[i] {
+		switch {
+		case dutyOf(c) != must || paired[i]:
+		case l.found(plug, c):
+			left.found++
+		default:
 			broken = append(broken, Violation{
 				promiseDone, c.Device, c.Told,
 				fmt.Sprintf("%+v; the plug was switched %s", c, p.near(c.Asked)),
@@ -130,28 +142,49 @@ func (p *pairing) leftOver(l Ledger, plug string) (repeats int, broken []Violati
 		}
 	}
 	for i, a := range p.switched {
-		switch late, was := p.lateOf(l, plug, a); {
+		switch {
 		case p.of[i] >= 0:
 		case i > 0 && p.switched[i-1].On == a.On:
-			repeats++
-		case was:
-			broken = append(broken, Violation{promiseLate, plug, a.At, fmt.Sprintf("%v after the deadline of %+v", a.At.Sub(late.Deadline), late)})
+			left.repeats++
 		default:
-			broken = append(broken, Violation{promiseCarried, plug, a.At, fmt.Sprintf("%+v; commands then: %+v", a, p.commandsNear(a.At))})
+			broken = append(broken, blame(a, plug, commandsNear(l, plug, a.At)))
 		}
 	}
-	return repeats, broken
+	return broken
 }
 
-// lateOf is the last command that asked for a switching and whose deadline had
-// passed by then.
-func (p *pairing) lateOf(l Ledger, plug string, a Answer) (late Command, found bool) {
-	for _, c := range l.Commands {
-		if l.Plugs[c.Device] == plug && c.On == a.On && c.Deadline.Before(a.At) && a.At.Sub(c.Deadline) < time.Minute && c.Deadline.After(late.Deadline) {
-			late, found = c, true
+// found tells whether a plug was found as a command wanted it, and told so, after
+// it was given and before its outcome was told, while it was not easily reached.
+func (l Ledger) found(plug string, c Command) bool {
+	return slices.ContainsFunc(l.Answers[plug], func(a Answer) bool { return !a.Switched && a.Sent && c.takes(a) }) &&
+		slices.ContainsFunc(l.Faults, func(f Fault) bool {
+			return f.is(plug, plan.AllPlugs) && f.What != plan.Clock && f.overlaps(c.Asked, c.Told, aroundFault)
+		})
+}
+
+// blame says what is wrong with a switching that no command accounts for: it came
+// late if one that may have been carried out was overdue by then.
+func blame(a Answer, plug string, near []Command) Violation {
+	v := Violation{promiseCarried, plug, a.At, fmt.Sprintf("it was switched %v; the commands then were", wattline.RelayOf(a.On))}
+	for _, c := range near {
+		v.Text += fmt.Sprintf("\n        %s %v of %s from %s: told %q %s at %s, overdue at %s",
+			c.Device, wattline.RelayOf(c.On), c.Client, clock(c.Asked), c.Outcome, c.Code, clock(c.Told), clock(c.Deadline))
+		if c.On == a.On && dutyOf(c) == may && c.Deadline.Before(a.At) {
+			v.Promise = promiseLate
 		}
 	}
-	return late, found
+	return v
+}
+
+// commandsNear is what a plug was told in the minute before an instant, whatever
+// came of it.
+func commandsNear(l Ledger, plug string, at time.Time) (near []Command) {
+	for _, c := range l.Commands {
+		if l.Plugs[c.Device] == plug && c.Asked.Before(at) && at.Sub(c.Asked) < time.Minute {
+			near = append(near, c)
+		}
+	}
+	return near
 }
 
 func (p *pairing) near(at time.Time) (times []string) {
@@ -161,13 +194,4 @@ func (p *pairing) near(at time.Time) (times []string) {
 		}
 	}
 	return times
-}
-
-func (p *pairing) commandsNear(at time.Time) (near []Command) {
-	for _, c := range p.commands {
-		if c.Asked.Sub(at).Abs() < time.Minute {
-			near = append(near, c)
-		}
-	}
-	return near
 }

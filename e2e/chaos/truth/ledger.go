@@ -31,7 +31,7 @@ type Ledger struct {
 	Shown  []wattline.Reading
 	Faults []Fault
 	// Energy is what went through a plug, in thousandths of a watt-hour.
-	Energy func(plug string, from, to time.Time) (wattline.Milli, error)
+	Energy func(plug string, from, to time.Time) (wattline.Milli, error) `json:"-"`
 }
 
 // Span is a stretch of time, both ends included.

@@ -3,6 +3,7 @@ package truth
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/wattline/wattline/e2e/chaos/plan"
@@ -36,7 +37,7 @@ const (
 	saidSoon = 3 * time.Second
 	// readsBack is how soon a plug is read after it was switched, mostReads how often
 	// if it does not show what it was told.
-	readsBack = 3 * time.Second
+	readsBack = 12 * time.Second
 	mostReads = 3
 )
 
@@ -61,7 +62,11 @@ func checkLost(l Ledger, used map[string]map[int64]bool) (fates map[fate]int, br
 			what := o.fateOf(a)
 			fates[what]++
 			if what == lost {
-				broken = append(broken, Violation{promiseLost, plug, a.At, fmt.Sprintf("its answer %d: %+v", a.N, a)})
+				lines := []string{fmt.Sprintf("its answer %d; those around it are", a.N)}
+				for _, near := range around(l.Answers[plug], a.At) {
+					lines = append(lines, fmt.Sprintf("        (became a reading: %t) %+v", used[plug][near.N], near))
+				}
+				broken = append(broken, Violation{promiseLost, plug, a.At, strings.Join(lines, "\n")})
 			}
 		}
 	}

@@ -125,8 +125,9 @@ func (v *Verdict) commands(l Ledger) {
 	for _, outcome := range sortedKeys(outcomes) {
 		v.count("… "+outcome, outcomes[outcome])
 	}
-	repeats, broken := checkCommands(l)
-	v.count("… carried out once more, to no effect", repeats)
+	left, broken := checkCommands(l)
+	v.count("… found done, though the plug's answer was lost", left.found)
+	v.count("… carried out once more, to no effect", left.repeats)
 	for _, promise := range []string{promiseDone, promiseCarried, promiseLate} {
 		v.promise(promise, slices.DeleteFunc(slices.Clone(broken), func(b Violation) bool { return b.Promise != promise }))
 	}
