@@ -21,6 +21,7 @@ const (
 // keepBounds drops what every hook has stored and then, by bytes and by age,
 // what they have not, chunk by chunk.
 func (j *Journal) keepBounds(now time.Time) {
+	defer j.showMetrics(now) // whatever becomes of the rest
 	if j.file == nil {
 		return
 	}
@@ -45,7 +46,6 @@ func (j *Journal) keepBounds(now time.Time) {
 		}
 	}
 	j.noteRelief(now)
-	j.showMetrics(now)
 }
 
 // due is the number up to which to drop next, and why; 0 for nothing.

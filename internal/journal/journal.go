@@ -109,6 +109,7 @@ type Journal struct {
 	suspect chan error
 	closing chan struct{}
 	ended   chan struct{}
+	shown   map[string]bool // the hooks that have gauges; the writer's
 	close   sync.Once
 	failure error // of closing the file; read after ended
 

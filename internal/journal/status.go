@@ -82,14 +82,21 @@ func newMetrics(r *telemetry.Registry) metrics {
 	}
 }
 
+// showMetrics brings the gauges up to date. Only the writer calls it.
 func (j *Journal) showMetrics(now time.Time) {
 	status := j.status(now)
 	j.metrics.readings.Set(float64(status.Readings))
 	j.metrics.bytes.Set(float64(status.Bytes))
-	j.metrics.behindReadings.Reset()
-	j.metrics.behindSecond.Reset()
+	gone := j.shown
+	j.shown = map[string]bool{}
 	for _, hook := range status.Hooks {
 		j.metrics.behindReadings.WithLabelValues(hook.Hook).Set(float64(hook.Behind))
 		j.metrics.behindSecond.WithLabelValues(hook.Hook).Set(hook.BehindS.Float())
+		j.shown[hook.Hook] = true
+		delete(gone, hook.Hook)
+	}
+	for hook := range gone {
+		j.metrics.behindReadings.DeleteLabelValues(hook)
+		j.metrics.behindSecond.DeleteLabelValues(hook)
 	}
 }
