@@ -38,6 +38,9 @@ type model struct {
 // waited names the hook that the configuration of every journal here names.
 const waited = "influx"
 
+// modelAge bounds the age of what the journals here hold.
+const modelAge = 2 * time.Minute
+
 func TestJournalAgainstModel(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		folder := memoryFolder(rt)
@@ -58,6 +61,8 @@ func TestJournalAgainstModel(t *testing.T) {
 				"forget":  m.forget,
 				"page":    m.page,
 				"wait":    func(*rapid.T) { time.Sleep(2 * time.Second) },
+				"age":     func(*rapid.T) { time.Sleep(modelAge / 2) },
+				"full":    m.diskFull,
 				"reopen":  m.reopen,
 				"crash":   m.crash,
 				"damage":  m.damage,
@@ -74,7 +79,7 @@ func TestJournalAgainstModel(t *testing.T) {
 }
 
 func (m *model) options() journal.Options {
-	return journal.Options{Path: m.path, WaitFor: []string{waited}, CommitReadings: 50}
+	return journal.Options{Path: m.path, WaitFor: []string{waited}, CommitReadings: 50, MaxAge: modelAge}
 }
 
 // begin opens a journal that should be empty.
@@ -203,12 +208,12 @@ func (m *model) page(t *rapid.T) {
 
 func (m *model) check(t *rapid.T) {
 	status := m.journal.Status()
-	if status.Last != uint64(len(m.all)) || status.Dropped != 0 || m.journal.Stream() != m.stream {
+	if status.Last != uint64(len(m.all)) || m.journal.Stream() != m.stream {
 		t.Fatalf("status %+v with %d readings", status, len(m.all))
 	}
 	m.trimmed = max(m.trimmed, m.least())
-	if status.First > m.trimmed+1 {
-		t.Fatalf("begins at %d, but not all have stored more than %d", status.First, m.trimmed)
+	if most := max(m.trimmed, m.expired(0)); status.First > most+1 || status.Dropped > m.expired(0) {
+		t.Fatalf("begins at %d, but not all have stored more than %d, and %d are too old; %+v", status.First, m.trimmed, m.expired(0), status)
 	}
 	for device, want := range m.newest {
 		got, memo, ok := m.journal.Recall(device)
@@ -219,10 +224,41 @@ func (m *model) check(t *rapid.T) {
 	if all := everything(t, m.journal); !cmp.Equal(all, m.all[status.First-1:]) && len(all) > 0 {
 		t.Fatalf("holds %d readings from %d to %d", len(all), all[0].Seq, all[len(all)-1].Seq)
 	}
-	time.Sleep(2 * time.Second)
-	if first := m.journal.Status().First; first != m.trimmed+1 {
-		t.Fatalf("begins at %d when trimming has had its time, want %d", first, m.trimmed+1)
+	const untilKept = 2 * time.Second
+	time.Sleep(untilKept)
+	least, most := max(m.trimmed, m.expired(untilKept))+1, max(m.trimmed, m.expired(0))+1
+	if first := m.journal.Status().First; first < least || first > most {
+		t.Fatalf("begins at %d when trimming has had its time, want %d to %d", first, least, most)
 	}
+}
+
+// expired is how many readings were too old so long ago.
+func (m *model) expired(ago time.Duration) (n uint64) {
+	for _, r := range m.all {
+		if !r.Time.Before(time.Now().Add(-modelAge - ago)) {
+			break
+		}
+		n++
+	}
+	return n
+}
+
+// diskFull refuses every change for a while: nothing is kept and no number given.
+func (m *model) diskFull(t *rapid.T) {
+	set := func(refuse int) {
+		if _, err := m.journal.Writer().ExecContext(bg(), fmt.Sprint("PRAGMA query_only = ", refuse)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set(1)
+	if kept, err := m.journal.Append(bg(), readingOf(1, time.Now())); err == nil {
+		t.Fatalf("kept on a full disk: %+v", kept)
+	}
+	if err := m.journal.Stored(bg(), waited, uint64(len(m.all))); err == nil && m.stored[waited] < uint64(len(m.all)) {
+		t.Fatal("noted on a full disk")
+	}
+	time.Sleep(time.Second)
+	set(0)
 }
 
 func (m *model) reopen(t *rapid.T) {
