@@ -1,12 +1,16 @@
 package archive
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"os"
+	"path/filepath"
+	"time"
 
 	"github.com/prometheus/prometheus/tsdb"
 
+	"github.com/wattline/wattline/internal/sqlite"
 	"github.com/wattline/wattline/internal/store/quarters"
 )
 
@@ -34,3 +38,36 @@ func (a *Archive) Blocks() int { return len(a.blocks()) }
 
 // Records is where the quarter-hours are kept.
 func (a *Archive) Records() quarters.Kept { return a.records }
+
+// SealedBefore is up to where quarter-hours are sealed.
+func (a *Archive) SealedBefore() time.Time { return a.keeper.SealedBefore() }
+
+// SpoilRecords damages the file of quarter-hours while it is open.
+func (a *Archive) SpoilRecords(ctx context.Context) error {
+	if _, err := a.records.db.Writer().ExecContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)"); err != nil {
+		return err
+	}
+	file, err := os.OpenFile(a.records.path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	info, err := file.Stat()
+	if err != nil {
+		return errors.Join(err, file.Close())
+	}
+	const pages = 2 * 4096 // the head and the list of tables stay
+	_, err = file.WriteAt(bytes.Repeat([]byte{'?'}, int(info.Size()-pages)), pages)
+	// Who read it before must not answer from memory.
+	_, again := a.records.db.Writer().ExecContext(ctx, "PRAGMA user_version = 1")
+	return errors.Join(err, again, file.Close())
+}
+
+// AgeRecords makes the file of quarter-hours a later version's.
+func AgeRecords(ctx context.Context, dir string) error {
+	db, err := sqlite.Open(ctx, filepath.Join(dir, recordsFile), sqlite.Options{Migrations: schema()})
+	if err != nil {
+		return err
+	}
+	_, err = db.Writer().ExecContext(ctx, "PRAGMA user_version = 99")
+	return errors.Join(err, db.Close())
+}

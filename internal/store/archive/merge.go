@@ -36,9 +36,9 @@ func (a *Archive) mergeLate(ctx context.Context) {
 }
 
 // compactor is the TSDB's own, but does not begin a block for a stretch of time
-// without late readings. The TSDB goes through all of the time that late
-// readings span, two hours by two hours, and makes the files of a block each
-// time only to remove them: a minute's work for one reading that is years late.
+// without readings. The TSDB goes through all of the time that it has in memory,
+// two hours by two hours, and makes the files of a block each time only to remove
+// them: a minute's work for one reading that is years late, or comes after a year.
 type compactor struct{ tsdb.Compactor }
 
 //nolint:revive // the TSDB wants these arguments
@@ -56,13 +56,11 @@ func newCompactor(
 	return compactor{own}, nil
 }
 
-// Write writes a block, unless it is one of late readings that would be empty.
+// Write writes a block, unless it would be empty.
 func (c compactor) Write(dest string, from tsdb.BlockReader, mint, maxt int64, base *tsdb.BlockMeta) ([]ulid.ULID, error) {
-	if base != nil && base.Compaction.FromOutOfOrder() {
-		empty, err := isEmpty(from)
-		if empty || err != nil {
-			return nil, err
-		}
+	empty, err := isEmpty(from)
+	if empty || err != nil {
+		return nil, err
 	}
 	return c.Compactor.Write(dest, from, mint, maxt, base)
 }

@@ -138,14 +138,13 @@ type raw struct {
 	*storetest.Memory
 	mu     sync.Mutex
 	asked  int
-	during func() // called once, while an answer is on its way
+	during func(quarters.RawQuery) // called while an answer is on its way
 }
 
 func (r *raw) Summaries(ctx context.Context, query quarters.RawQuery) ([]store.Series, error) {
 	r.mu.Lock()
 	r.asked++
 	during := r.during
-	r.during = nil
 	r.mu.Unlock()
 	all := make([]store.Series, len(query.Devices))
 	for i, device := range query.Devices {
@@ -167,7 +166,7 @@ func (r *raw) Summaries(ctx context.Context, query quarters.RawQuery) ([]store.S
 		}
 	}
 	if during != nil {
-		during()
+		during(query)
 	}
 	return all, nil
 }

@@ -197,13 +197,13 @@ func (g *gate) note(one deviceDay, known untended) {
 }
 
 // tended takes back what was noted of a day of devices that the caller holds, but
-// for quarter-hours that have not ended.
-func (g *gate) tended(devices []string, day Day, ended Set) {
+// for those quarter-hours that will not be looked at by themselves.
+func (g *gate) tended(devices []string, day Day, remain Set) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, device := range devices {
 		one := deviceDay{device, day}
-		rest := g.untended[one].open.Without(ended)
+		rest := g.untended[one].open.And(remain)
 		if rest == (Set{}) {
 			delete(g.untended, one)
 		} else {
@@ -223,10 +223,10 @@ func (g *gate) neglected() map[Day][]string {
 	return byDay
 }
 
-func (g *gate) isAnew(device string, day Day) bool {
+func (g *gate) isAnew(one deviceDay) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.untended[deviceDay{device, day}].anew
+	return g.untended[one].anew
 }
 
 // takeLost tells whether track was lost since it was asked last.

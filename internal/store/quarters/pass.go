@@ -134,17 +134,13 @@ func (p *passing) days(ctx context.Context, devices []string, from, to Day) erro
 	if err != nil {
 		return err
 	}
-	for day := to; day >= from; day-- {
-		var lacking []string
-		for _, device := range devices {
-			first, has := p.first[device]
-			if has && first <= day && ended(day, p.limit).Without(sealed[deviceDay{device, day}]) != (Set{}) {
-				lacking = append(lacking, device)
-			}
-		}
+	stride := daysAtOnce(len(devices))
+	for last := to; last >= from; last -= stride {
+		first := max(from, last-stride+1)
+		lacking := slices.DeleteFunc(slices.Clone(devices), func(device string) bool { return !p.lacks(sealed, device, first, last) })
 		for some := range slices.Chunk(lacking, sealAtOnce) {
 			begun := time.Now()
-			if _, err := p.keeper.seal(ctx, job{devices: some, day: day, limit: p.limit}); err != nil {
+			if _, err := p.keeper.seal(ctx, job{devices: some, from: first, to: last, limit: p.limit}); err != nil {
 				return err
 			}
 			if err := pause(ctx, rest*time.Since(begun)); err != nil {
@@ -153,6 +149,17 @@ func (p *passing) days(ctx context.Context, devices []string, from, to Day) erro
 		}
 	}
 	return nil
+}
+
+// lacks tells whether something has to be sealed of a device on some days.
+func (p *passing) lacks(sealed map[deviceDay]Set, device string, from, to Day) bool {
+	first, has := p.first[device]
+	for day := max(from, first); has && day <= to; day++ {
+		if ended(day, p.limit).Without(sealed[deviceDay{device, day}]) != (Set{}) {
+			return true
+		}
+	}
+	return false
 }
 
 func pause(ctx context.Context, long time.Duration) error {

@@ -9,11 +9,18 @@ import (
 	"github.com/wattline/wattline/internal/store"
 )
 
-// job is a day of some devices, to be sealed up to an instant.
+// sealAtOnce is how many records are made together, of many devices or of many
+// days: what a late reading may have to wait for.
+const sealAtOnce = 16
+
+// daysAtOnce is how many days of so many devices are sealed together.
+func daysAtOnce(devices int) Day { return Day(max(1, sealAtOnce/max(1, devices))) } //nolint:gosec // at most sealAtOnce
+
+// job is some days of some devices, to be sealed up to an instant.
 type job struct {
-	devices []string
-	day     Day
-	limit   int64
+	devices  []string
+	from, to Day // both included
+	limit    int64
 	// anew: what is sealed is looked at again.
 	anew bool
 }
@@ -30,9 +37,7 @@ func ended(day Day, limit int64) Set {
 }
 
 // begun are the quarter-hours of a day that begin before an instant.
-func begun(day Day, instant int64) Set {
-	return ended(day, instant-1+quartMS)
-}
+func begun(day Day, instant int64) Set { return ended(day, instant-1+quartMS) }
 
 // horizon is from when on readings are kept for certain.
 func (k *Keeper) horizon() int64 {
@@ -42,6 +47,14 @@ func (k *Keeper) horizon() int64 {
 	return k.now() - k.options.Retention.Milliseconds()
 }
 
+// draft is a record in the making.
+type draft struct {
+	Record
+	due   Set          // what is to be sealed
+	anew  bool         // it is to be kept even if nothing changes
+	spans []store.Span // what the readings say
+}
+
 // seal brings the records of a job up to date. It holds the devices meanwhile.
 func (k *Keeper) seal(ctx context.Context, j job) (store.Rebuilt, error) {
 	release, err := k.gate.hold(ctx, j.devices)
@@ -49,80 +62,120 @@ func (k *Keeper) seal(ctx context.Context, j job) (store.Rebuilt, error) {
 		return store.Rebuilt{}, err
 	}
 	defer release()
-	records, err := k.load(ctx, j)
+	drafts, err := k.load(ctx, j)
 	if err != nil {
 		return store.Rebuilt{}, err
 	}
-	// Devices that lack the same are asked for together.
-	type stretch struct{ first, end int }
-	asked := map[stretch][]string{}
-	due := map[string]Set{}
-	for _, device := range j.devices {
-		due[device] = ended(j.day, j.limit)
-		if !j.anew && !k.gate.isAnew(device, j.day) {
-			due[device] = due[device].Without(records[device].Sealed)
-		}
-		one := stretch{0, PerDay}
-		if !j.anew {
-			one.first, one.end = due[device].span()
-		}
-		if one.first < one.end {
-			asked[one] = append(asked[one], device)
-		}
-	}
-	gone := begun(j.day, k.horizon())
-	var rebuilt store.Rebuilt
-	var changed []Packed
-	for one, devices := range asked {
-		start := j.day.milli()
+	for within, devices := range j.asked(drafts) {
 		series, err := k.options.Raw.Summaries(ctx, RawQuery{SummaryQuery: store.SummaryQuery{
-			Devices: devices, Every: store.QuarterHour, Values: true,
-			From: timeAt(start + int64(one.first)*quartMS), To: timeAt(start + int64(one.end)*quartMS),
+			Devices: devices, From: timeAt(within.from), To: timeAt(within.to), Every: store.QuarterHour, Values: true,
 		}})
 		if err != nil {
 			return store.Rebuilt{}, err
 		}
 		for _, s := range series {
-			record := records[s.Device]
-			if len(s.Spans) > 0 {
-				rebuilt.Days++
+			for _, span := range s.Spans {
+				one := drafts[deviceDay{s.Device, DayOf(span.Start)}]
+				one.spans = append(one.spans, span)
 			}
-			n := record.amend(s.Spans, due[s.Device].Without(gone.And(record.Sealed)))
-			if n > 0 || k.gate.isAnew(s.Device, j.day) {
-				changed = append(changed, record.Pack())
-				k.metrics.sealed.Add(float64(n))
+		}
+	}
+	rebuilt, err := k.keep(ctx, drafts)
+	if err != nil {
+		return store.Rebuilt{}, err
+	}
+	for day := j.from; day <= j.to; day++ {
+		// Where the clock was set back, tend believes to have been further than this.
+		k.gate.tended(j.devices, day, ended(day, k.sealedTo()).Without(ended(day, j.limit)))
+	}
+	return rebuilt, nil
+}
+
+// load is the records of a job as they are, empty where there is none that can be
+// read, and what is due of them.
+func (k *Keeper) load(ctx context.Context, j job) (map[deviceDay]*draft, error) {
+	drafts := make(map[deviceDay]*draft)
+	for _, device := range j.devices {
+		for day := j.from; day <= j.to; day++ {
+			drafts[deviceDay{device, day}] = &draft{Record: Record{Device: device, Day: day}}
+		}
+	}
+	query := Query{Devices: j.devices, From: j.from, To: j.to, Level: Quarters}
+	err := k.options.Kept.Records(ctx, query, func(p *Packed) error {
+		one := drafts[deviceDay{p.Device, p.Day}]
+		record, err := Unpack(p)
+		if err != nil {
+			one.anew = true
+			return nil //nolint:nilerr // it is made anew
+		}
+		one.Record = *record
+		return nil
+	})
+	horizon := k.horizon()
+	for name, one := range drafts {
+		one.anew = one.anew || k.gate.isAnew(name)
+		one.due = ended(name.day, j.limit)
+		if j.anew || one.anew {
+			one.due = one.due.Without(begun(name.day, horizon).And(one.Sealed))
+		} else {
+			one.due = one.due.Without(one.Sealed)
+		}
+	}
+	return drafts, err
+}
+
+// asked is what the readings are asked, and of which devices: those that lack the
+// same share a stretch.
+func (j job) asked(drafts map[deviceDay]*draft) map[span][]string {
+	asked := map[span][]string{}
+	for _, device := range j.devices {
+		within := span{j.from.milli(), (j.to + 1).milli()}
+		if !j.anew {
+			within.to = within.from
+			for day := j.from; day <= j.to; day++ {
+				first, end := drafts[deviceDay{device, day}].due.span()
+				if first == end {
+					continue
+				}
+				if within.from == within.to {
+					within.from = day.milli() + int64(first)*quartMS
+				}
+				within.to = day.milli() + int64(end)*quartMS
 			}
-			if n > 0 && len(s.Spans) > 0 {
+		}
+		if within.from < within.to {
+			asked[within] = append(asked[within], device)
+		}
+	}
+	return asked
+}
+
+// keep keeps the records that changed.
+func (k *Keeper) keep(ctx context.Context, drafts map[deviceDay]*draft) (store.Rebuilt, error) {
+	var rebuilt store.Rebuilt
+	var changed []Packed
+	sealed := 0
+	for _, one := range drafts {
+		n := one.amend(one.spans, one.due)
+		if n > 0 || one.anew {
+			changed = append(changed, one.Pack())
+			sealed += n
+		}
+		if len(one.spans) > 0 {
+			rebuilt.Days++
+			if n > 0 {
 				rebuilt.Changed++
 			}
 		}
 	}
-	if changed != nil {
-		if err := k.options.Kept.Put(ctx, changed); err != nil {
-			return store.Rebuilt{}, err
-		}
+	if changed == nil {
+		return rebuilt, nil
 	}
-	k.gate.tended(j.devices, j.day, ended(j.day, j.limit))
+	if err := k.options.Kept.Put(ctx, changed); err != nil {
+		return rebuilt, err
+	}
+	k.metrics.sealed.Add(float64(sealed))
 	return rebuilt, nil
-}
-
-// load is the records of a job; an empty one where there is none that can be read.
-func (k *Keeper) load(ctx context.Context, j job) (map[string]*Record, error) {
-	records := make(map[string]*Record, len(j.devices))
-	for _, device := range j.devices {
-		records[device] = &Record{Device: device, Day: j.day}
-	}
-	query := Query{Devices: j.devices, From: j.day, To: j.day, Level: Quarters}
-	err := k.options.Kept.Records(ctx, query, func(p *Packed) error {
-		record, err := Unpack(p)
-		if err != nil {
-			k.gate.distrust(deviceDay{p.Device, p.Day})
-			return nil //nolint:nilerr // it is made anew
-		}
-		records[p.Device] = record
-		return nil
-	})
-	return records, err
 }
 
 // amend seals the quarter-hours that are due with what the readings say of them,

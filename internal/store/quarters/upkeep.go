@@ -13,9 +13,6 @@ import (
 const (
 	// tendEvery is how often Upkeep looks for what is to be sealed.
 	tendEvery = time.Minute
-	// sealAtOnce is how many devices' days are sealed together: what a late reading
-	// may have to wait for.
-	sealAtOnce = 16
 	// farthest is a day after all readings, in the year 2200.
 	farthest Day = 84_006
 )
@@ -87,13 +84,22 @@ func (k *Keeper) progress(limit int64) int64 {
 	if k.sealed >= limit-dayMS {
 		return k.sealed
 	}
-	k.passed = false
+	if k.sealed != 0 {
+		k.passed = false
+	}
 	return limit - dayMS
+}
+
+// sealedTo is up to where tend has been.
+func (k *Keeper) sealedTo() int64 {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.sealed
 }
 
 func (k *Keeper) sealAll(ctx context.Context, devices []string, day Day, limit int64) error {
 	for some := range slices.Chunk(devices, sealAtOnce) {
-		if _, err := k.seal(ctx, job{devices: some, day: day, limit: limit}); err != nil {
+		if _, err := k.seal(ctx, job{devices: some, from: day, to: day, limit: limit}); err != nil {
 			return err
 		}
 	}
@@ -132,9 +138,10 @@ func (k *Keeper) Rebuild(ctx context.Context, query store.RebuildQuery) (store.R
 		return all, err
 	}
 	limit := k.gate.limit(k.now())
-	for day := DayOf(query.From); day <= DayOf(query.To.Add(-1)); day++ {
+	last, stride := DayOf(query.To.Add(-1)), daysAtOnce(len(query.Devices))
+	for day := DayOf(query.From); day <= last; day += stride {
 		for some := range slices.Chunk(query.Devices, sealAtOnce) {
-			one, err := k.seal(ctx, job{devices: some, day: day, limit: limit, anew: true})
+			one, err := k.seal(ctx, job{devices: some, from: day, to: min(last, day+stride-1), limit: limit, anew: true})
 			if err != nil {
 				return all, err
 			}

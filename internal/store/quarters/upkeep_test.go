@@ -226,8 +226,12 @@ func TestNothingStaleIsSealed(t *testing.T) {
 		inOffice(t, func(o *office) {
 			o.read("a", noon().AddDate(0, 0, -2), noon())
 			var late sync.WaitGroup
-			o.raw.during = func() {
-				late.Go(func() { o.write(reading("a", yesterday.Add(time.Second))) })
+			var once sync.Once
+			o.raw.during = func(query quarters.RawQuery) {
+				if !query.From.Before(yesterday) || !query.To.After(yesterday.Add(time.Second)) {
+					return
+				}
+				once.Do(func() { late.Go(func() { o.write(reading("a", yesterday.Add(time.Second))) }) })
 				time.Sleep(time.Second) // an answer that takes its time
 			}
 			o.begin()
