@@ -68,6 +68,10 @@ func (c *Cable) Mend() {
 	c.set(func() { c.severed, c.stalled, c.delay = false, false, 0 })
 }
 
+// Open is how many connections it carries, those included of which one side has
+// closed and something is still on its way.
+func (c *Cable) Open() int { return len(c.all()) }
+
 func (c *Cable) set(change func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -3,6 +3,7 @@ package testserver_test
 import (
 	"bufio"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -84,7 +85,12 @@ func TestCable(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, _ = breaks.Close(), closes.Close()
-		wantSilence(t, witness)
+		testserver.Eventually(t, 10*time.Second, func() error {
+			if open := cable.Open(); open != 2 {
+				return fmt.Errorf("%d connections are open, want the one that closed and the witness", open)
+			}
+			return nil
+		})
 		cable.Mend()
 		if got := <-heard; got != "late\n" {
 			t.Errorf("the server heard %q", got)
