@@ -55,8 +55,10 @@ type phase struct {
 	length time.Duration
 	// shown is how long it took, at each check, until the API showed a later
 	// reading of every plug.
-	shown               []time.Duration
-	seq, stored         uint64
+	shown       []time.Duration
+	seq, stored uint64
+	// journal is what the API says of the collector's.
+	journal             wattline.JournalStatus
 	agentsMB, storingMB int
 }
 
@@ -104,8 +106,24 @@ func (s *soak) during(name string, length time.Duration) {
 
 func (s *soak) end(p phase) {
 	p.seq, p.stored = s.lastSeq(), s.storedSeq()
+	p.journal = s.journalStatus()
 	p.agentsMB, p.storingMB = residentMB(s.t, s.agents), residentMB(s.t, s.components)
 	s.phases = append(s.phases, p)
+}
+
+// journalStatus is that of the only collector. It must have dropped nothing.
+func (s *soak) journalStatus() wattline.JournalStatus {
+	s.t.Helper()
+	var list struct {
+		Journals []struct {
+			Journal wattline.JournalStatus `json:"journal"`
+		} `json:"journals"`
+	}
+	s.get("/api/v1/system/journal", &list)
+	if len(list.Journals) != 1 || len(list.Journals[0].Journal.Hooks) != 1 || list.Journals[0].Journal.Dropped != 0 {
+		s.t.Fatalf("the journals are %+v", list)
+	}
+	return list.Journals[0].Journal
 }
 
 // showsLater waits until the API, and the retained topic behind it, have of every
@@ -206,15 +224,16 @@ func (s *soak) waitStored(seq uint64) {
 func (s *soak) table() string {
 	var text strings.Builder
 	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(table, "phase\tlength\tchecks\tshown within: half\tall\ttaken\tstored\tbehind\tagents MB\thook MB\t")
+	fmt.Fprintln(table, "phase\tlength\tchecks\tshown within: half\tall\ttaken\tstored\tbehind\tby\tjournal MB\tagents MB\thook MB\t")
 	for _, p := range s.phases {
 		var half, all time.Duration
 		if n := len(p.shown); n > 0 {
 			slices.Sort(p.shown)
 			half, all = p.shown[n/2], p.shown[n-1]
 		}
-		fmt.Fprintf(table, "%s\t%v\t%d\t%v\t%v\t%d\t%d\t%d\t%d\t%d\t\n", p.name, p.length.Round(time.Second/10), len(p.shown),
-			half.Round(time.Millisecond), all.Round(time.Millisecond), p.seq, p.stored, p.seq-p.stored, p.agentsMB, p.storingMB)
+		fmt.Fprintf(table, "%s\t%v\t%d\t%v\t%v\t%d\t%d\t%d\t%v\t%.1f\t%d\t%d\t\n", p.name, p.length.Round(time.Second/10), len(p.shown),
+			half.Round(time.Millisecond), all.Round(time.Millisecond), p.seq, p.stored, p.seq-p.stored,
+			time.Duration(p.journal.Hooks[0].BehindS)*time.Millisecond, float64(p.journal.Bytes)/(1<<20), p.agentsMB, p.storingMB)
 	}
 	_ = table.Flush()
 	return text.String()
