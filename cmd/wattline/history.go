@@ -114,18 +114,16 @@ func runCopy(command *cobra.Command, options copyOptions, log *slog.Logger) erro
 	task.Progress = bar.to
 	report, err := transfer.Run(ctx, task)
 	bar.end()
-	if err := writeCopy(command.OutOrStdout(), report, options); err != nil {
-		return err
-	}
 	switch {
 	case errors.Is(err, context.Canceled):
 		return errors.New("stopped; the same command goes on from here")
 	case err != nil:
 		return err
-	case !report.OK():
-		return errReported
 	}
-	return nil
+	if err := writeCopy(command.OutOrStdout(), report, options); err != nil || report.OK() {
+		return err
+	}
+	return errReported
 }
 
 // openNamed opens one of the two stores that a configuration describes, whichever
@@ -157,15 +155,17 @@ func parseInstant(flag, text string, zone *time.Location) (time.Time, error) {
 	return at.Time, nil
 }
 
+// shownAtMost is how many of a kind are printed.
+const shownAtMost = 20
+
 func writeCopy(out io.Writer, report *transfer.Report, options copyOptions) error {
 	if options.asJSON {
 		return writeJSON(out, report)
 	}
-	const shown = 20
-	for _, r := range report.Refusals[:min(shown, len(report.Refusals))] {
+	for _, r := range report.Refusals[:min(shownAtMost, len(report.Refusals))] {
 		fmt.Fprintf(out, "refused  %s  %s  %s\n", r.Device, r.Time, r.Reason)
 	}
-	for _, m := range report.Mismatches[:min(shown, len(report.Mismatches))] {
+	for _, m := range report.Mismatches[:min(shownAtMost, len(report.Mismatches))] {
 		what := "readings"
 		if m.Quarters {
 			what = "quarter-hours without readings"
@@ -173,14 +173,14 @@ func writeCopy(out io.Writer, report *transfer.Report, options copyOptions) erro
 		fmt.Fprintf(out, "differs  %s  %s  %d %s in %s, %d in %s: %d missing, %d different\n",
 			m.Device, m.Day, m.Source, what, options.from, m.Target, options.to, m.Missing, m.Different)
 	}
-	verb := "copied and compared"
-	if options.verifyOnly {
-		verb = "compared"
+	if len(report.Refusals) > shownAtMost || len(report.Mismatches) > shownAtMost {
+		fmt.Fprintf(out, "the first %d of each are shown; --json lists more\n", shownAtMost)
 	}
-	fmt.Fprintf(out, "%s %d readings of %d devices; %s refused %d of them; on %d days of a device something is missing there\n",
-		verb, report.Done, len(report.Devices), options.to, report.Refused, report.Mismatched)
-	if int64(len(report.Refusals)) > shown || int64(len(report.Mismatches)) > shown {
-		fmt.Fprintf(out, "the first %d of each are shown; --json lists more\n", shown)
+	verdict := "all of them are there"
+	if !report.OK() {
+		verdict = fmt.Sprintf("%d were refused, and %d days of a device differ", report.Refused, report.Mismatched)
 	}
-	return nil
+	_, err := fmt.Fprintf(out, "%d readings of %d devices in %s compared with %s: %s\n",
+		report.Done, len(report.Devices), options.from, options.to, verdict)
+	return err
 }

@@ -182,11 +182,10 @@ func writeImport(out io.Writer, report *influx1.Report, options importOptions) e
 	if options.asJSON {
 		return writeJSON(out, report)
 	}
-	const shown = 20
-	for _, line := range report.BadLines[:min(shown, len(report.BadLines))] {
+	for _, line := range report.BadLines[:min(shownAtMost, len(report.BadLines))] {
 		fmt.Fprintf(out, "line %d: %s\n", line.Line, line.Reason)
 	}
-	for _, r := range report.Refusals[:min(shown, len(report.Refusals))] {
+	for _, r := range report.Refusals[:min(shownAtMost, len(report.Refusals))] {
 		fmt.Fprintf(out, "refused  %s  %s  %s\n", r.Device, r.Time, r.Reason)
 	}
 	for _, d := range report.Devices {

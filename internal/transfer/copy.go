@@ -9,7 +9,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/internal/store"
 )
 
@@ -96,27 +95,46 @@ type run struct {
 	report         *Report
 }
 
-// day moves a day: groups of devices at the same time. The report takes a day
-// whole or not at all.
+// day moves a day: stretch by stretch, groups of devices at the same time, and then
+// compares it. The report takes a day whole or not at all.
 func (r *run) day(ctx context.Context, start time.Time) error {
 	held := r.plan.on(start)
 	if len(held) == 0 {
 		return nil
 	}
 	found := newFound(r.report.Done, r.tell)
-	group, ctx := errgroup.WithContext(ctx)
+	batch := &batch{target: r.target, found: found}
+	parts := make([]*part, 0, r.task.AtOnce)
 	for _, some := range deal(held, r.task.AtOnce) {
-		part := part{
-			run: r, found: found, held: some,
+		parts = append(parts, &part{
+			run: r, found: found, batch: batch, held: some, sums: sums{},
 			from: latest(start, r.task.Since), to: earliest(start.Add(day), r.plan.until),
-		}
-		group.Go(func() error { return part.move(ctx) })
+		})
 	}
-	if err := group.Wait(); err != nil {
+	stretch := stretchOf(held)
+	for at := parts[0].from; at.Before(parts[0].to); at = at.Add(stretch) {
+		err := together(ctx, parts, func(ctx context.Context, p *part) error { return p.copy(ctx, at, at.Add(stretch)) })
+		if err == nil {
+			err = batch.flush(ctx)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if err := together(ctx, parts, func(ctx context.Context, p *part) error { return p.compare(ctx) }); err != nil {
 		return err
 	}
 	r.report.add(found)
 	return nil
+}
+
+// together does something with all parts at the same time.
+func together(ctx context.Context, parts []*part, do func(context.Context, *part) error) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for _, p := range parts {
+		group.Go(func() error { return do(ctx, p) })
+	}
+	return group.Wait()
 }
 
 // part is some devices on a day.
@@ -124,8 +142,10 @@ type part struct {
 	*run
 
 	found    *found
+	batch    *batch
 	held     []holding
 	from, to time.Time
+	sums     sums // of what the source has
 }
 
 func (p part) date() string { return p.from.UTC().Format(time.DateOnly) }
@@ -143,19 +163,38 @@ func (p part) heldOf(device string) holding {
 	return p.held[i]
 }
 
-// move writes the part, unless it is only to be compared, and compares it.
-func (p part) move(ctx context.Context) error {
-	source, err := p.digests(ctx, p.source, p.write)
-	if err != nil {
-		return err
+// copy reads a stretch of the part from the source and has it written, unless it is
+// only to be compared.
+func (p part) copy(ctx context.Context, from, to time.Time) error {
+	for page, err := range pages(ctx, p.source, p.query(from, earliest(to, p.to))) {
+		if err != nil {
+			return err
+		}
+		p.sums.add(page)
+		p.found.progress(int64(len(page)))
+		if p.task.VerifyOnly {
+			continue
+		}
+		if err := p.batch.add(ctx, page); err != nil {
+			return err
+		}
 	}
-	target, err := p.digests(ctx, p.target, nil)
-	if err != nil {
-		return err
+	return nil
+}
+
+// compare holds the target against what the source had.
+func (p part) compare(ctx context.Context) error {
+	target := sums{}
+	for page, err := range pages(ctx, p.target, p.query(p.from, p.to)) {
+		if err != nil {
+			return err
+		}
+		target.add(page)
 	}
 	for _, device := range p.devices() {
-		p.found.readings(device, source[device].Readings)
-		if source[device] == target[device] {
+		source := p.sums.digest(device)
+		p.found.readings(device, source.Readings)
+		if source == target.digest(device) {
 			continue
 		}
 		m, err := p.explain(ctx, device)
@@ -167,15 +206,9 @@ func (p part) move(ctx context.Context) error {
 	return p.moveQuarters(ctx)
 }
 
-// write hands a page to the target.
-func (p part) write(ctx context.Context, page []wattline.Reading) error {
-	p.found.progress(int64(len(page)))
-	if p.task.VerifyOnly {
-		return nil
-	}
-	refusals, err := Refusals(page, p.target.Write(ctx, page))
-	p.found.refuse(refusals)
-	return err
+// query asks for a stretch of the part.
+func (p part) query(from, to time.Time) store.Query {
+	return store.Query{Devices: p.devices(), From: from, To: to, Limit: store.MaxLimit}
 }
 
 // deal deals a list out into at most n lists of neighbours.

@@ -18,8 +18,9 @@ const (
 	day = 24 * time.Hour
 	// oneSpan is longer than what a store may hold.
 	oneSpan = 36_500 * day
-	// askAtOnce is how many devices one question of the plan names.
-	askAtOnce = 100
+	// askAtOnce is how many devices one question of the plan names: a store may have
+	// to go through all of their readings for the answer.
+	askAtOnce = 4
 )
 
 // holding is what the source has of a device in the task's time.

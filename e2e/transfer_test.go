@@ -1,0 +1,148 @@
+package e2e_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/internal/testserver"
+	"github.com/wattline/wattline/internal/transfer"
+	"github.com/wattline/wattline/internal/transfer/influx1"
+)
+
+const (
+	exportedDevices  = 6
+	exportedDays     = 10
+	exportedReadings = exportedDays * exportedPerDay // of each device
+	exportedPerDay   = 600
+)
+
+// exportedAt is when a reading was taken: every ten seconds for an hour and a half
+// of each of the days before today.
+func exportedAt(i int) time.Time {
+	const day = 24 * time.Hour
+	noon := time.Now().UTC().Truncate(day).Add(-day / 2)
+	return noon.Add(time.Duration(i/exportedPerDay-exportedDays+1)*day + time.Duration(i%exportedPerDay)*10*time.Second)
+}
+
+// export writes what the older system had.
+func export(t *testing.T, path string) {
+	t.Helper()
+	var text strings.Builder
+	text.WriteString("# DML\n# CONTEXT-DATABASE:sp\n# CONTEXT-RETENTION-POLICY:autogen\n# writing tsm data\n")
+	for _, measurement := range []string{"power", "status"} {
+		for d := range exportedDevices {
+			for i := range exportedReadings {
+				value := fmt.Sprint(float64(i%1000) / 7)
+				if measurement == "status" {
+					value = fmt.Sprintf("%di", i/100%2)
+				}
+				fmt.Fprintf(&text, "%s,column=%d,id=sp_w.r1.c%d,row=1,type=w value=%s %d\n",
+					measurement, d, d, value, exportedAt(i).UnixNano())
+			}
+		}
+	}
+	if err := os.WriteFile(path, []byte(text.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestHistoryMovesFromStoreToStore: an export goes into the archive, from there to
+// InfluxDB, and from there to another archive; the copies are killed on their way.
+func TestHistoryMovesFromStoreToStore(t *testing.T) {
+	t.Parallel()
+	server := testserver.Influx(t)
+	o := newOffice(t, "archive_retention: 0s")
+	o.write("influx.token", server.Token()+"\n")
+	o.settings = append(o.settings, fmt.Sprintf("influx: {url: %q, org: %s, bucket: %s, token_file: influx.token}", server.URL(), server.Org(), server.Bucket()))
+	o.declare()
+	export(t, filepath.Join(o.folder, "export.lp"))
+
+	const all = exportedDevices * exportedReadings
+	imported := run(t, o.folder, "import", "influx1", "export.lp", "--json")
+	var taken influx1.Report
+	if err := json.Unmarshal([]byte(imported.stdout), &taken); err != nil || imported.code != 0 || taken.Written != all {
+		t.Fatalf("import: exit code %d, %v: %.2000s%s", imported.code, err, imported.stdout, imported.stderr)
+	}
+
+	for range 2 {
+		o.killedCopy("wattline.yaml", "archive", "influx")
+	}
+	o.copied("wattline.yaml", all, "--from", "archive", "--to", "influx")
+	if rows := server.Query(fmt.Sprintf(`from(bucket: %q) |> range(start: -30d) |> filter(fn: (r) => r._measurement == "reading" and r._field == "power_w") |> group() |> count()`, server.Bucket())); len(rows) != 1 || rows[0]["_value"] != fmt.Sprint(all) {
+		t.Errorf("InfluxDB has %v", rows)
+	}
+
+	settings, err := os.ReadFile(filepath.Join(o.folder, "wattline.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.write("back.yaml", strings.Replace(string(settings), "data: ./data", "data: ./back", 1))
+	for range 2 {
+		o.killedCopy("back.yaml", "influx", "archive")
+	}
+	o.copied("back.yaml", all, "--from", "influx", "--to", "archive")
+	o.copied("back.yaml", all, "--from", "archive", "--to", "influx", "--verify-only")
+	o.copied("wattline.yaml", exportedReadings, "--from", "archive", "--to", "influx", "--verify-only", "--devices", "sp_w.r1.c3")
+
+	t.Run("a difference is found", func(t *testing.T) { tamper(t, o, server) })
+	t.Run("an archive in use says what to do", func(t *testing.T) {
+		o := o.in(t)
+		w := o.up()
+		defer w.Stop()
+		got := run(t, o.folder, "history", "copy", "--from", "archive", "--to", "influx")
+		if got.code != 1 || contains(got.stderr, "in use") != nil || contains(got.stderr, "set store: influx and restart") != nil {
+			t.Errorf("exit code %d: %s", got.code, got.stderr)
+		}
+	})
+}
+
+// killedCopy begins a copy and kills it when it has come some days far.
+func (o *office) killedCopy(config, from, to string) {
+	o.t.Helper()
+	copying := start(o.t, o.folder, "history", "copy", "--from", from, "--to", to, "-c", config)
+	folder := strings.Replace(strings.TrimSuffix(config, ".yaml"), "wattline", "data", 1)
+	note := filepath.Join(o.folder, folder, "transfer", from+"-to-"+to+".json")
+	before, _ := os.ReadFile(note)
+	testserver.Eventually(o.t, patience, func() error {
+		now, err := os.ReadFile(note)
+		if err == nil && string(now) == string(before) {
+			return fmt.Errorf("the copy comes no further than %.100s", now)
+		}
+		return err
+	})
+	copying.Kill()
+}
+
+// copied runs a copy to its end, which must find everything in its place.
+func (o *office) copied(config string, readings int64, args ...string) {
+	o.t.Helper()
+	got := run(o.t, o.folder, append([]string{"history", "copy", "--json", "-c", config}, args...)...)
+	var report transfer.Report
+	if err := json.Unmarshal([]byte(got.stdout), &report); err != nil {
+		o.t.Fatalf("%v: exit code %d, %v: %s", args, got.code, err, got.stderr)
+	}
+	if got.code != 0 || report.Done != readings || !report.OK() || report.Extra != 0 {
+		o.t.Errorf("%v: exit code %d, %d readings, want %d: %.2000s", args, got.code, report.Done, readings, got.stdout)
+	}
+}
+
+// tamper changes one reading in InfluxDB and takes another away.
+func tamper(t *testing.T, o *office, server *testserver.InfluxServer) {
+	rows := server.Query(fmt.Sprintf(`from(bucket: %q) |> range(start: -30d) |> filter(fn: (r) => r._measurement == "reading" and r._field == "power_w" and r.device == "sp_w.r1.c2") |> limit(n: 2)`, server.Bucket()))
+	changed, err := wattline.ParseTime(rows[0]["_time"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	server.Write(server.Bucket(), fmt.Sprintf("reading,device=sp_w.r1.c2 power_w=12345 %d", changed.UnixNano()))
+	got := run(t, o.folder, "history", "copy", "--verify-only", "--from", "archive", "--to", "influx")
+	day := changed.Format(time.DateOnly)
+	if got.code != 1 || contains(got.stdout, "differs  sp_w.r1.c2  "+day) != nil || contains(got.stdout, "0 missing, 1 different") != nil {
+		t.Errorf("exit code %d: %s%s", got.code, got.stdout, got.stderr)
+	}
+}
