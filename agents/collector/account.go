@@ -65,6 +65,9 @@ func account(device string, previous *counted, m kasa.Measurement, interval time
 	}
 	next.Time = following(previous.Time, next.Time)
 	next.mark = previous.mark
+	if next.plug == "" {
+		next.plug = previous.plug
+	}
 	s := between(*previous, next.Reading, interval)
 	if s.observed {
 		next.CoversS = wattline.Milli(s.elapsed.Milliseconds())

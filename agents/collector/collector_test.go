@@ -23,7 +23,7 @@ type plugs struct {
 	mu      sync.Mutex
 	answers map[string]func(context.Context) (kasa.Measurement, error)
 	reads   map[string][]time.Time
-	days    map[string]func() kasa.Days
+	days    map[string]func(context.Context) kasa.Days
 	asked   map[string][]time.Time
 	now     int
 	most    int
@@ -32,7 +32,7 @@ type plugs struct {
 func newPlugs() *plugs {
 	return &plugs{
 		answers: map[string]func(context.Context) (kasa.Measurement, error){}, reads: map[string][]time.Time{},
-		days: map[string]func() kasa.Days{}, asked: map[string][]time.Time{},
+		days: map[string]func(context.Context) kasa.Days{}, asked: map[string][]time.Time{},
 	}
 }
 
@@ -58,12 +58,13 @@ func (p *plugs) Read(ctx context.Context, target kasa.Target) (kasa.Measurement,
 }
 
 // Days are not to be had of these plugs, unless a test says otherwise.
-func (p *plugs) Days(_ context.Context, target kasa.Target, since time.Time) (kasa.Days, error) {
+func (p *plugs) Days(ctx context.Context, target kasa.Target, since time.Time) (kasa.Days, error) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	p.asked[target.Host] = append(p.asked[target.Host], since)
-	if days := p.days[target.Host]; days != nil {
-		return days(), nil
+	days := p.days[target.Host]
+	p.mu.Unlock()
+	if days != nil {
+		return days(ctx), nil
 	}
 	return kasa.Days{}, &kasa.Error{Class: kasa.ClassDevice, Message: "it knows no days"}
 }

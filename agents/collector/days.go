@@ -69,7 +69,7 @@ func (c *counted) reconcile(from *counted, days kasa.Days) []wattline.Reading {
 		if c.anew {
 			c.addLost(*from, days, today)
 		}
-		estimated = endsOfDays(from.Reading, c.Reading, days)
+		estimated = endsOfDays(*from, c.Reading, days)
 	}
 	c.mark = mark{asked: c.Time, date: today, zone: days.Zone.String(), statWh: days.Wh[today], energyWh: c.EnergyWh}
 	return estimated
@@ -77,8 +77,8 @@ func (c *counted) reconcile(from *counted, days kasa.Days) []wattline.Reading {
 
 // addLost adds what the plug's counter lost with its power and the statistics,
 // which outlive that, have counted since the mark, or at least on the days after
-// that of the last reading. They are in steps of a watt-hour for each day:
-// what may be due to that, at both ends, is left as it is.
+// that of the last reading. They are in steps of a watt-hour for each day, so that
+// what is less may not be lost at all.
 func (c *counted) addLost(from counted, days kasa.Days, today kasa.Date) {
 	since := from.mark
 	used, steps := since.usedSince(days, today)
@@ -87,14 +87,15 @@ func (c *counted) addLost(from counted, days kasa.Days, today kasa.Date) {
 		since = mark{date: kasa.DateOf(from.Time.Time, days.Zone).Next(), zone: days.Zone.String(), energyWh: from.EnergyWh}
 		used, steps = since.usedSince(days, today)
 	}
-	if steps == 0 || since.energyWh+used-2*meterStep < c.EnergyWh {
-		return
-	}
 	energy := since.energyWh + used + (steps-1)*meterStep/2
-	if energy-from.EnergyWh > most(c.Time.Sub(from.Time.Time)) {
+	lost := energy - c.EnergyWh
+	doubt := meterStep * 3 / 4
+	if c.CoversS > 0 { // and little can have been lost
+		doubt = 2 * meterStep
+	}
+	if steps == 0 || lost < doubt || energy-from.EnergyWh > most(c.Time.Sub(from.Time.Time)) {
 		return
 	}
-	lost := energy - c.EnergyWh
 	c.EnergyWh = energy
 	c.phase.low, c.phase.high, c.phase.home = c.phase.low+lost, c.phase.high+lost, c.phase.home+lost
 }
@@ -117,22 +118,34 @@ func (m mark) usedSince(days kasa.Days, today kasa.Date) (used, steps wattline.M
 // endsOfDays are readings for the last moment of each day of the plug's calendar
 // that ended between two readings of it. Their energy is reckoned backwards from
 // the end, for the statistics say what was used on each of the days after them.
-func endsOfDays(from, to wattline.Reading, days kasa.Days) []wattline.Reading {
+func endsOfDays(from counted, to wattline.Reading, days kasa.Days) []wattline.Reading {
 	ends := midnights(from.Time, to.Time, days)
 	if len(ends) == 0 {
 		return nil
 	}
-	// Each day had some more than the whole steps that are told, half a step as a
-	// rule, but not more than there is.
-	most := ends[0]
-	more := min(meterStep/2, max(0, to.EnergyWh-from.EnergyWh-most.later)/max(1, most.steps))
+	cut := cutOff(from, to.EnergyWh-ends[0].later, ends[0], days)
 	readings := make([]wattline.Reading, len(ends))
-	before := from
+	before := from.Reading
 	for i, end := range ends {
-		readings[i] = estimate(before, end.at, max(from.EnergyWh, to.EnergyWh-end.later-end.steps*more))
+		readings[i] = estimate(before, end.at, max(from.EnergyWh, to.EnergyWh-end.later-end.steps*cut))
 		before = readings[i]
 	}
 	return readings
+}
+
+// cutOff is what each day after the first midnight had besides the whole steps that
+// the statistics tell: half a step as a rule. energy is what there was at that
+// midnight if they had nothing. The mark tells as well what there was, and the more
+// days came after it, the more it is to be believed.
+func cutOff(from counted, energy wattline.Milli, first midnight, days kasa.Days) wattline.Milli {
+	cut := meterStep / 2
+	used, steps := from.mark.usedSince(days, kasa.DateOf(first.at.Time, days.Zone))
+	if steps > 0 && first.steps > 0 {
+		marked := from.mark.energyWh + used + (steps-1)*meterStep/2
+		cut = (2*cut + energy - marked) / (2 + first.steps)
+	}
+	atMost := max(0, energy-from.EnergyWh) / max(1, first.steps)
+	return min(max(cut, 0), meterStep-1, atMost)
 }
 
 // midnight is the end of a day: later is what the statistics, of as many days as

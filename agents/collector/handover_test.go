@@ -11,7 +11,6 @@ import (
 	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/agents/agenttest"
 	"github.com/wattline/wattline/agents/collector"
-	"github.com/wattline/wattline/agents/kasa"
 )
 
 // published is what another collector said of desk-1 so long ago.
@@ -161,69 +160,6 @@ func TestACollectorThatStartsAgainGoesOnWhereItWas(t *testing.T) {
 		}
 		if text == "" || string(j.memos["desk-1"]) == "" {
 			t.Error("there is no memo")
-		}
-	})
-}
-
-func TestTheDaysOfAnOutageComeBeforeTheReadingAfterIt(t *testing.T) {
-	run(t, func(t *testing.T, o office) {
-		time.Sleep(15 * time.Hour)
-		statistics := func() kasa.Days {
-			days := kasa.Days{Zone: time.UTC, First: kasa.Date{Year: 2000, Month: 1, Day: 1}, Wh: map[kasa.Date]wattline.Milli{}}
-			for day := days.First; !kasa.DateOf(time.Now(), time.UTC).Before(day); day = day.Next() {
-				days.Wh[day] = 20_000
-			}
-			return days
-		}
-		o.plugs.days["desk-1.lan"] = statistics
-		o.add("desk-1", metered)
-		after(time.Minute)
-		o.plugs.set("desk-1.lan", refused)
-		after(48 * time.Hour)
-		later := func(ctx context.Context) (kasa.Measurement, error) {
-			m, err := metered(ctx)
-			m.Meter.TotalWh += 60_000
-			return m, err
-		}
-		have := len(o.journal.all)
-		o.plugs.set("desk-1.lan", later)
-		after(6 * time.Second)
-		got := o.journal.all[have:]
-		if len(got) < 3 || got[0].Quality != wattline.QualityEstimated || got[1].Quality != wattline.QualityEstimated || got[2].Quality != wattline.QualityAfterGap {
-			t.Fatalf("%+v", got)
-		}
-		for i, want := range []string{"2000-01-01T23:59:59.999Z", "2000-01-02T23:59:59.999Z"} {
-			if got[i].Time.String() != want {
-				t.Errorf("at %v", got[i].Time)
-			}
-		}
-		if a, b := got[1].EnergyWh-got[0].EnergyWh, got[2].EnergyWh-got[1].EnergyWh; a != 20_500 || b != 20_500 {
-			t.Errorf("the second day got %v Wh and today %v Wh", a, b)
-		}
-		for _, r := range o.readings("desk-1") {
-			if r.Quality.Has(wattline.QualityEstimated) {
-				t.Errorf("published as news: %+v", r)
-			}
-		}
-		if asked := len(o.plugs.asked["desk-1.lan"]); asked != 2 {
-			t.Errorf("the plug was asked %d times for its statistics", asked)
-		}
-	})
-}
-
-func TestStatisticsThatAreNotToBeHadHarmNothing(t *testing.T) {
-	run(t, func(t *testing.T, o office) {
-		o.add("desk-1", metered)
-		after(10 * time.Minute)
-		if n := len(o.readings("desk-1")); n < 118 || n > 122 {
-			t.Errorf("%d readings in ten minutes", n)
-		}
-		if asked := len(o.plugs.asked["desk-1.lan"]); asked != 1 {
-			t.Errorf("the plug was asked %d times", asked)
-		}
-		after(24 * time.Hour)
-		if asked := len(o.plugs.asked["desk-1.lan"]); asked < 24 || asked > 26 {
-			t.Errorf("the plug was asked %d times in a day", asked)
 		}
 	})
 }

@@ -10,9 +10,6 @@ import (
 	"github.com/wattline/wattline/agents/kasa"
 )
 
-// appendTimeout bounds putting one reading on disk.
-const appendTimeout = 10 * time.Second
-
 // poller reads one device for as long as it is registered.
 type poller struct {
 	*Collector
@@ -201,100 +198,6 @@ func (p *poller) failed(ctx context.Context, err error) {
 			"availability", p.state.Availability, "class", p.state.Error.Class, "error", p.state.Error.Message)
 	}
 	p.publishState(ctx)
-}
-
-// record makes the reading, puts it on disk and only then publishes it.
-func (p *poller) record(ctx context.Context, m kasa.Measurement) (*wattline.Reading, error) {
-	if m.Meter == nil {
-		return nil, nil
-	}
-	p.recall()
-	next := account(p.device.ID, p.previous, m, p.interval)
-	if err := next.Validate(); err != nil {
-		p.state.Error = &wattline.StateError{Class: string(kasa.ClassGarbage), Message: err.Error()}
-		return nil, err
-	}
-	if p.previous != nil && next.replaces(*p.previous) {
-		p.log.Info("another plug answers for the device", "device", p.device.ID, "was", p.previous.plug, "is", next.plug)
-	}
-	readings := p.askDays(ctx, &next)
-	readings = append(readings, next.Reading)
-	memo, err := next.memo()
-	if err != nil {
-		return nil, err
-	}
-	// Whoever gave up waiting, the reading was taken: on disk or not must be known,
-	// for the one that follows is reckoned from it.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), appendTimeout)
-	defer cancel()
-	numbered, err := p.options.Journal.AppendAll(ctx, readings, memo)
-	if err != nil {
-		p.unjournaled(err)
-		return nil, err
-	}
-	p.journalFails.Store(false)
-	// Readings of days gone by are not news: who stores them finds the gap in the
-	// numbers and asks.
-	newest := numbered[len(numbered)-1]
-	p.previous, p.seq = &next, newest.Seq
-	p.retain(ctx, wattline.Topic{Kind: wattline.TopicData, Site: p.device.Site, Device: p.device.ID}, newest)
-	return &newest, nil
-}
-
-// askDays completes a reading by the plug's own statistics where they are due, and
-// gives the readings that belong before it. Without an answer all stays as it is
-// until they are due again.
-func (p *poller) askDays(ctx context.Context, next *counted) []wattline.Reading {
-	if !daysDue(next) {
-		return nil
-	}
-	since := next.Time
-	if p.previous != nil {
-		since = p.previous.Time
-		if at := p.previous.mark; at.zone != "" && at.asked.Before(since.Time) {
-			since = at.asked
-		}
-	}
-	ctx, cancel := context.WithTimeout(ctx, pollTimeout(p.interval))
-	defer cancel()
-	days, err := p.options.Plugs.Days(ctx, p.target, since.Time)
-	if err != nil {
-		next.mark.asked = next.Time
-		p.metrics.days.WithLabelValues("failed").Inc()
-		p.log.Debug("statistics of the plug are not to be had", "device", p.device.ID, "error", err)
-		return nil
-	}
-	result := "ok"
-	if !trustworthy(days) {
-		result = "wrong_clock"
-	}
-	p.metrics.days.WithLabelValues(result).Inc()
-	return next.reconcile(p.previous, days)
-}
-
-// recall takes over what the journal has of the device beyond what is known here:
-// from before this poller, or a reading that got on disk after all when nobody
-// waited for it any more. At first another collector may know more.
-func (p *poller) recall() {
-	last, memo, ok := p.options.Journal.Recall(p.device.ID)
-	if ok && (!p.begun || last.Seq != p.seq) {
-		p.previous, p.seq = remembered(last, memo), last.Seq
-	}
-	if p.begun {
-		return
-	}
-	p.begun = true
-	if published := p.handover.take(p.device.ID, last.Time); published != nil {
-		p.log.Info("device is taken over from another collector", "device", p.device.ID, "since", published.Time)
-		p.previous = published
-	}
-}
-
-func (p *poller) unjournaled(err error) {
-	p.metrics.unjournaled.Inc()
-	if !p.journalFails.Swap(true) {
-		p.log.Error("readings cannot be put on disk and are lost until this is mended", "error", err)
-	}
 }
 
 // publishState publishes a state that differs from the one that is retained, or
