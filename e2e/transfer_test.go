@@ -96,7 +96,7 @@ func TestHistoryMovesFromStoreToStore(t *testing.T) {
 		w := o.up()
 		defer w.Stop()
 		got := run(t, o.folder, "history", "copy", "--from", "archive", "--to", "influx")
-		if got.code != 1 || contains(got.stderr, "in use") != nil || contains(got.stderr, "set store: influx and restart") != nil {
+		if got.code != 1 || contains(got.stderr, "in use") != nil || contains(got.stderr, "set store: influx and restart it instead") != nil {
 			t.Errorf("exit code %d: %s", got.code, got.stderr)
 		}
 	})

@@ -14,6 +14,7 @@ import (
 	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/internal/config"
 	"github.com/wattline/wattline/internal/store"
+	"github.com/wattline/wattline/internal/store/archive"
 	"github.com/wattline/wattline/internal/transfer"
 )
 
@@ -131,11 +132,15 @@ func runCopy(command *cobra.Command, options copyOptions, log *slog.Logger) erro
 func openNamed(ctx context.Context, loaded config.Config, name string, log *slog.Logger) (store.Store, error) {
 	loaded.Store = name
 	opened, err := newStore(ctx, &process{startOptions: startOptions{Config: loaded}, log: log})
-	if err != nil && name == config.StoreArchive {
-		return nil, fmt.Errorf("%w\nWhile wattline runs with store: archive, nothing else can open it. "+
-			"To copy out of it, set store: influx and restart first; readings go on into InfluxDB meanwhile", err)
+	switch {
+	case errors.Is(err, archive.ErrInUse):
+		return nil, fmt.Errorf("%w\nWhile wattline runs with store: archive, nothing else can open it: stop it first. "+
+			"To leave the archive, set store: influx and restart it instead; readings go into InfluxDB from then on, "+
+			"and the archive is free to be copied there", err)
+	case err != nil:
+		return nil, err // what came with it may be a nil of the store's own type
 	}
-	return opened, err
+	return opened, nil
 }
 
 // parseInstant reads a flag: empty for the zero time, a date for its first instant

@@ -77,6 +77,9 @@ type Archive struct {
 var (
 	_ store.Store = (*Archive)(nil)
 
+	// ErrInUse is in the chain when another process has the archive open.
+	ErrInUse = errors.New("is in use by another process")
+
 	errClosed = errors.New("the archive is closed")
 )
 
@@ -152,7 +155,7 @@ func takeFolder(dir string) (io.Closer, error) {
 	}
 	lock, _, err := fileutil.Flock(filepath.Join(dir, "lock"))
 	if isHeld(err) {
-		return nil, fmt.Errorf("the archive %s is in use by another process; stop that or choose another folder", dir)
+		return nil, fmt.Errorf("the archive %s %w; stop that or choose another folder", dir, ErrInUse)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("lock the archive %s: %w", dir, err)

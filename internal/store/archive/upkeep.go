@@ -50,6 +50,12 @@ func (a *Archive) Rebuild(ctx context.Context, query store.RebuildQuery) (store.
 	return a.keeper.Rebuild(ctx, query)
 }
 
+// Adopt keeps quarter-hours whose readings are gone. See transfer.Adopter and
+// quarters.Keeper.
+func (a *Archive) Adopt(ctx context.Context, series []store.Series) error {
+	return a.keeper.Adopt(ctx, series)
+}
+
 // expired are the blocks that may go: merged into others, or past their retention
 // with all of their quarter-hours kept. The age of a block is told by the clock or
 // by the newest block, whichever lies further back, so that a clock that is ahead

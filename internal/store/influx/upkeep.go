@@ -106,6 +106,12 @@ func (s *Store) Rebuild(ctx context.Context, q store.RebuildQuery) (store.Rebuil
 	return s.sealing(ctx).Rebuild(ctx, q)
 }
 
+// Adopt keeps quarter-hours whose readings are gone. See transfer.Adopter and
+// quarters.Keeper. Any process may do it.
+func (s *Store) Adopt(ctx context.Context, series []store.Series) error {
+	return s.sealing(ctx).Adopt(ctx, series)
+}
+
 // Devices names those of which anything is kept, sorted. See store.Store.
 func (s *Store) Devices(ctx context.Context) ([]string, error) { return rawReadings{s}.Devices(ctx) }
 
