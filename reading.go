@@ -58,8 +58,11 @@ type Reading struct {
 func (r Reading) Validate() error {
 	var found faults
 	found.check("device", CheckID(r.Device))
-	if r.Time.IsZero() {
+	switch {
+	case r.Time.IsZero():
 		found.add("time", "is missing")
+	case !r.Time.isMeant():
+		found.add("time", errTimeRange.Error()) // nobody could read it back
 	}
 	if !r.Relay.Valid() {
 		found.add("relay", `must be "on" or "off"`)

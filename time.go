@@ -37,11 +37,14 @@ func ParseTime(text string) (Time, error) {
 		return Time{}, errTimeSyntax
 	}
 	at := At(parsed)
-	if year := at.Year(); year < minYear || year > maxYear {
+	if !at.isMeant() {
 		return Time{}, errTimeRange
 	}
 	return at, nil
 }
+
+// isMeant tells whether the year is one that is taken to be meant.
+func (t Time) isMeant() bool { return t.UTC().Year() >= minYear && t.UTC().Year() <= maxYear }
 
 // StartOfDay is the first instant at which a zone's calendar shows a day or a later
 // one. Midnight itself may be left out, or come twice; time.Date does not promise

@@ -15,7 +15,7 @@ func explain(reason string) meaning {
 			"the clock of the collector was ahead when it took the reading",
 			"set that clock; the store takes the reading once its time has come, but the time stays wrong",
 		}},
-		{"before the year 2000", meaning{
+		{"between the years 2000 and 2199", meaning{
 			"the clock of the collector was not set when it took the reading",
 			"set that clock; when the reading was really taken is not known, so leave it",
 		}},

@@ -26,6 +26,7 @@ type health struct {
 
 	misconfigured rate.Sometimes
 	letters       rate.Sometimes
+	answers       rate.Sometimes
 }
 
 // Status tells how the hook does. It may be called at any time.

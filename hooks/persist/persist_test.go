@@ -251,8 +251,9 @@ func TestGaps(t *testing.T) {
 		time.Sleep(time.Minute)
 		o.complete(t, c)
 	})
-	bubble(t, "are not asked for ever of a collector that talks nonsense", func(t *testing.T) {
-		o := begin(t, nil)
+	bubble(t, "are asked for again, and complained of, where a collector talks nonsense", func(t *testing.T) {
+		var log logBuffer
+		o := begin(t, func(o *persist.Options) { o.Log = logTo(&log) })
 		c := o.bus.add(&collector{instance: "c1", stream: "s1"})
 		for n := range 10 {
 			o.bus.publish(c, n != 4)
@@ -276,6 +277,9 @@ func TestGaps(t *testing.T) {
 			if o.bus.stored("archive", "s1") != 4 {
 				t.Errorf("%s: stored %d", name, o.bus.stored("archive", "s1"))
 			}
+		}
+		if n := strings.Count(log.String(), "answer cannot be used"); n < 10 || n > 31 {
+			t.Errorf("logged %d times in half an hour", n)
 		}
 		o.bus.change(func() { c.answer = nil })
 		time.Sleep(time.Minute)

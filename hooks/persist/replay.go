@@ -175,4 +175,24 @@ func (h *Hook) endTurn(name string, err error) {
 	}
 	h.metrics.askFailures.Inc()
 	h.log.Debug("replay is tried again", "stream", name, "instance", s.instance, "in", wait, "error", err)
+	if !passes(err) {
+		h.health.answers.Interval = complainEvery
+		h.health.answers.Do(func() {
+			h.log.Error("a collector's answer cannot be used; its readings are asked for again and again",
+				"stream", name, "instance", s.instance, "error", err)
+		})
+	}
+}
+
+// passes tells whether a failure to be answered is one that ends by itself.
+func passes(err error) bool {
+	known, ok := errors.AsType[*wattline.Error](err)
+	if !ok {
+		return errors.Is(err, context.Canceled)
+	}
+	switch known.Code {
+	case wattline.CodeNoResponder, wattline.CodeBrokerDown, wattline.CodeBusy, wattline.CodeTimeout:
+		return true
+	}
+	return false
 }
