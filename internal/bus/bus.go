@@ -21,6 +21,7 @@ type Bus struct {
 	complaints    complaints
 	presenceTopic string
 
+	started       time.Time
 	announced     *announcement
 	presence      *presenceTable
 	listeners     listeners
@@ -66,12 +67,14 @@ func New(options Options) (*Bus, error) {
 	if err != nil {
 		return nil, err
 	}
+	started := time.Now()
 	b := &Bus{
 		options:       options,
 		brokers:       brokers,
 		log:           options.Log.With("instance", options.Instance),
 		presenceTopic: presenceTopic,
-		announced:     newAnnouncement(options.Instance, options.Version, time.Now()),
+		started:       started,
+		announced:     newAnnouncement(options.Instance, options.Version, started),
 		presence:      newPresenceTable(),
 		listeners:     listeners{changed: make(chan struct{}, 1)},
 		subscriptions: newSubscriptions(),

@@ -29,10 +29,12 @@
 // carries an unguessable id and an absolute deadline. The same id is sent again
 // at a third and at two thirds of the time, after a reconnection, and when the
 // one asked announces itself anew. A responder acts once: it remembers ids until
-// their deadline and answers a repeat with the same reply. It drops what comes
-// after its deadline, and a request that is retained. It answers what it cannot
-// decode with invalid, if the id and a reply topic of ours can be made out; a
-// reply never goes anywhere else.
+// their deadline and answers a repeat with the same reply. A process that was
+// started anew remembers nothing: it answers a command that was issued before with
+// timeout, because its earlier life may have acted upon it, and what was asked for
+// since must not be undone. A responder drops what comes after its deadline, and a
+// request that is retained. It answers what it cannot decode with invalid, if the
+// id and a reply topic of ours can be made out; a reply never goes anywhere else.
 //
 // Nobody alive for it, by presence, is no_responder, at once and with nothing
 // sent. Alive but silent is timeout: the outcome is then unknown.

@@ -64,6 +64,7 @@ type responder struct {
 	refuse  *queue[Message] // to be answered with busy
 	memory  *requestMemory
 	handler string
+	command bool // what it answers must not be acted upon twice
 
 	mu     sync.Mutex
 	closed bool // guards against accepting what nobody will serve
@@ -85,6 +86,7 @@ func (b *Bus) Respond(o RespondOptions, handle Handler) (cancel func(), err erro
 		handle:  handle,
 		accept:  newQueue[Message](o.Queue),
 		refuse:  newQueue[Message](refusalQueue),
+		command: o.Filter.Kind == wattline.TopicCommand,
 		memory:  newRequestMemory(b.options.MaxRemembered, o.Filter.Kind == wattline.TopicQuery),
 		handler: b.options.Topics.Filter(o.Filter),
 	}
@@ -188,7 +190,26 @@ func (r *responder) read(message Message, now time.Time) (request Request, ok bo
 			"late", now.Sub(envelope.Deadline.Time))
 		return request, false
 	}
-	return Request{Topic: message.Topic, Envelope: envelope}, true
+	request = Request{Topic: message.Topic, Envelope: envelope}
+	if r.command && envelope.IssuedAt.Before(r.bus.startedAt(now)) {
+		r.count("before start")
+		to := request.returnTo(r.bus.options.Topics)
+		r.reply(to, r.encode(to, nil, errBeforeStart()))
+		return request, false
+	}
+	return request, true
+}
+
+// startedAt is when this process started, by the clock as it is now: it may have
+// been set since.
+func (b *Bus) startedAt(now time.Time) time.Time { return now.Add(-now.Sub(b.started)) }
+
+// errBeforeStart answers a command that an earlier life of this process may have
+// acted upon, of which nothing is remembered. To act on it could undo what was
+// asked for since.
+func errBeforeStart() error {
+	return wattline.Errorf(wattline.CodeTimeout,
+		"the command was given before whoever carries it out started anew: whether it was acted upon before is unknown")
 }
 
 // key is what makes two requests the same one: who asks, which id, what topic.
