@@ -28,8 +28,11 @@ func TestQueriesOfAnOperatorAreChecked(t *testing.T) {
 		}
 	}
 	for _, query := range []interface{ Validate() error }{
-		wattline.DeadLettersQuery{}, wattline.DeadLettersQuery{After: "5-ab", Limit: wattline.MaxPage},
-		wattline.ResendQuery{All: true}, wattline.ResendQuery{All: true, After: "5-ab"}, wattline.ResendQuery{IDs: many[1:]},
+		wattline.DeadLettersQuery{},
+		wattline.DeadLettersQuery{After: "5-ab", Limit: wattline.MaxPage},
+		wattline.ResendQuery{All: true},
+		wattline.ResendQuery{All: true, After: "5-ab"},
+		wattline.ResendQuery{IDs: many[1:]},
 	} {
 		if err := query.Validate(); err != nil {
 			t.Errorf("%.100s: %v", fmt.Sprint(query), err)
