@@ -188,6 +188,9 @@ func writeImport(out io.Writer, report *influx1.Report, options importOptions) e
 	for _, r := range report.Refusals[:min(shownAtMost, len(report.Refusals))] {
 		fmt.Fprintf(out, "refused  %s  %s  %s\n", r.Device, r.Time, r.Reason)
 	}
+	if report.Refused > 0 {
+		fmt.Fprintln(out, "For readings older than its retention the store needs a longer one: archive_retention, or that of the bucket.")
+	}
 	for _, d := range report.Devices {
 		writeImported(out, d)
 	}
@@ -199,8 +202,26 @@ func writeImport(out io.Writer, report *influx1.Report, options importOptions) e
 		fmt.Fprintln(out, "nothing was written")
 	} else {
 		fmt.Fprintf(out, "%d readings are in the store; it refused %d\n", report.Written, report.Refused)
+		writeAdvice(out, report.Devices)
 	}
 	return writeStanza(out, report.Devices)
+}
+
+// writeAdvice says what to do about counters that do not meet those of the store.
+func writeAdvice(out io.Writer, devices []influx1.DeviceReport) {
+	unmet := 0
+	for _, d := range devices {
+		switch {
+		case d.Reason != "":
+			fmt.Fprintf(out, "# For the map file:\n%q: {device: %q}\n", d.ID, d.Device+"-before")
+		case d.Readings > 0 && !d.Met:
+			unmet++
+		}
+	}
+	if unmet > 0 {
+		fmt.Fprintf(out, "After the export the store has no readings of %d of the devices. If their plugs are going to be read under "+
+			"these ids, have them read once before the import: their counters begin where they stand, and must not fall.\n", unmet)
+	}
 }
 
 // writeImported is a line of a device.

@@ -63,7 +63,7 @@ func (a *adopter) writeLate(readings []wattline.Reading) { a.none(a.kept.write(a
 
 func (a *adopter) answers(want []store.Series) {
 	a.Helper()
-	got, err := a.kept.Summaries(a.Context(), a.question)
+	got, err := a.Summaries(a.Context(), a.question)
 	a.none(err)
 	if diff := cmp.Diff(want, got); diff != "" {
 		a.Errorf("(-want +got)\n%s", diff)
@@ -72,7 +72,7 @@ func (a *adopter) answers(want []store.Series) {
 
 func (a *adopter) rebuild() {
 	a.Helper()
-	_, err := a.kept.Rebuild(a.Context(), store.RebuildQuery{Devices: a.question.Devices, From: a.question.From, To: a.question.To})
+	_, err := a.Rebuild(a.Context(), store.RebuildQuery{Devices: a.question.Devices, From: a.question.From, To: a.question.To})
 	a.none(err)
 }
 

@@ -58,6 +58,8 @@ type DeviceReport struct {
 	// EnergyWh is what they come to, and BeginsWh where their counter begins.
 	EnergyWh wattline.Milli `json:"energy_wh"`
 	BeginsWh wattline.Milli `json:"begins_wh"`
+	// Met tells that the store has readings after it, where its counter ends.
+	Met bool `json:"met"`
 	// Left are those left out because the store has others' readings from there on.
 	Left int64 `json:"left"`
 	// Reason is why nothing of it was imported; empty if it was.

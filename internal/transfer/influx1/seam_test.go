@@ -55,7 +55,8 @@ func TestTheCounterMeetsTheStoresOwn(t *testing.T) {
 			}
 			report, all := imported(t, []byte(tenth(0)), influx1.Options{Store: target})
 			d := report.Devices[0]
-			if d.Reason != "" || d.BeginsWh != c.begins || d.Readings != c.readings || d.Left != c.left {
+			met := len(c.there) > 0 && c.there[len(c.there)-1].Time.After(start())
+			if d.Reason != "" || d.Met != met || d.BeginsWh != c.begins || d.Readings != c.readings || d.Left != c.left {
 				t.Errorf("%+v", d)
 			}
 			var ends wattline.Milli

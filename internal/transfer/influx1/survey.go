@@ -35,7 +35,7 @@ func (i *importer) survey(ctx context.Context, d *device) error {
 	if refusal != nil {
 		d.report.Reason, d.until = refusal.Error(), d.first
 	}
-	d.base, d.report.BeginsWh = base, base
+	d.base, d.report.BeginsWh, d.report.Met = base, base, s.after != nil
 	return nil
 }
 
