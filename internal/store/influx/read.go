@@ -16,35 +16,82 @@ import (
 // pageDevices bounds how many devices one query for a page names.
 const pageDevices = 64
 
+// A page is read in slices of time, the next one longer where one gave little: the
+// server reads all of a range, whatever the limit.
+const (
+	firstSlice  = 6 * time.Hour
+	sliceGrowth = 4
+)
+
 // Readings returns a page of raw readings. See store.Store.
 func (s *Store) Readings(ctx context.Context, q store.Query) ([]wattline.Reading, error) {
 	if err := q.Validate(); err != nil {
 		return nil, err
 	}
 	page := []wattline.Reading{}
-	first, found := slices.BinarySearch(q.Devices, q.After.Device)
-	if found {
+	rest, begun := slices.BinarySearch(q.Devices, q.After.Device)
+	if begun {
 		from := q.From
 		if !q.After.Time.Before(from) {
 			from = q.After.Time.Add(precision)
 		}
 		var err error
-		if page, err = s.page(ctx, q.Devices[first:first+1], store.Query{From: from, To: q.To, Limit: q.Limit}); err != nil {
+		if page, err = s.fill(ctx, page, q.Devices[rest], store.Query{From: from, To: q.To, Limit: q.Limit}); err != nil {
 			return nil, err
 		}
-		first++
+		rest++
 	}
-	// One device fills most pages; where devices have nothing, more are asked of at a time.
-	for atOnce := 1; first < len(q.Devices) && len(page) < q.Limit; atOnce = min(2*atOnce, pageDevices) {
-		devices := q.Devices[first:min(first+atOnce, len(q.Devices))]
-		more, err := s.page(ctx, devices, store.Query{From: q.From, To: q.To, Limit: q.Limit - len(page)})
+	for rest < len(q.Devices) && len(page) < q.Limit {
+		devices := q.Devices[rest:min(rest+pageDevices, len(q.Devices))]
+		begins, err := s.firsts(ctx, devices, q.From, q.To)
+		for _, device := range devices {
+			from, some := begins[device]
+			if err == nil && some && len(page) < q.Limit {
+				page, err = s.fill(ctx, page, device, store.Query{From: from, To: q.To, Limit: q.Limit})
+			}
+		}
+		if err != nil {
+			return nil, err
+		}
+		rest += len(devices)
+	}
+	return page, ctx.Err()
+}
+
+// fill adds a device's readings to a page until that is full.
+func (s *Store) fill(ctx context.Context, page []wattline.Reading, device string, q store.Query) ([]wattline.Reading, error) {
+	slice := firstSlice
+	for from := q.From; from.Before(q.To) && len(page) < q.Limit; {
+		to := from.Add(slice)
+		if to.After(q.To) {
+			to = q.To
+		}
+		wanted := q.Limit - len(page)
+		more, err := s.page(ctx, []string{device}, store.Query{From: from, To: to, Limit: wanted})
 		if err != nil {
 			return nil, err
 		}
 		page = append(page, more...)
-		first += len(devices)
+		from = to
+		if len(more) <= wanted/2 {
+			slice *= sliceGrowth
+		}
 	}
-	return page[:min(len(page), q.Limit)], nil
+	return page, nil
+}
+
+// firsts is when the first reading of each of some devices is, where there is one.
+func (s *Store) firsts(ctx context.Context, devices []string, from, to time.Time) (map[string]time.Time, error) {
+	found := make(map[string]time.Time, len(devices))
+	if !from.Before(to) {
+		return found, ctx.Err()
+	}
+	flux := s.raw(devices, from, to).fields(fields()[0]) + " |> first()" + kept
+	return found, s.query(ctx, flux, func(record *query.FluxRecord) error {
+		device, _ := record.ValueByKey("device").(string)
+		found[device] = record.Time()
+		return nil
+	})
 }
 
 // page returns up to the limit of each of some devices, in the order of the
