@@ -94,6 +94,7 @@ func (c *Collector) respond(ctx context.Context, request bus.Request) (any, erro
 		if err := c.options.Journal.Forget(ctx, query.Hook); err != nil {
 			return nil, err
 		}
+		c.log.Warn("a hook is no longer waited for", "hook", query.Hook, "actor", request.Envelope.Actor)
 		return c.options.Journal.Status(), nil
 	}
 	return nil, wattline.Errorf(wattline.CodeNotFound, "a collector answers %s, %s, %s and %s, not %.80q",
