@@ -116,7 +116,7 @@ func runCopy(command *cobra.Command, options copyOptions, log *slog.Logger) erro
 	report, err := transfer.Run(ctx, task)
 	bar.end()
 	switch {
-	case errors.Is(err, context.Canceled):
+	case err != nil && ctx.Err() != nil:
 		return errors.New("stopped; the same command goes on from here")
 	case err != nil:
 		return err

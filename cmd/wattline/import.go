@@ -116,7 +116,7 @@ func runImport(command *cobra.Command, options importOptions, log *slog.Logger) 
 		return err
 	}
 	switch {
-	case errors.Is(err, context.Canceled):
+	case err != nil && ctx.Err() != nil:
 		return errors.New("stopped; the same command mends it")
 	case err != nil:
 		return err

@@ -49,15 +49,15 @@ func Run(ctx context.Context, task Task) (*Report, error) {
 	}
 	r := run{task: task, source: patient{task.Source, task.Patience}, target: patient{task.Target, task.Patience}}
 	if err := task.check(); err != nil {
-		return &Report{}, err
+		return newReport(), err
 	}
 	var err error
 	if r.plan, err = makePlan(ctx, r.source, task); err != nil {
-		return &Report{}, err
+		return newReport(), err
 	}
 	n, err := openNote(task.Note, task.identity())
 	if err != nil {
-		return &Report{}, err
+		return newReport(), err
 	}
 	r.report = n.Report
 	r.report.begin(r.plan)

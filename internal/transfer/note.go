@@ -24,7 +24,7 @@ type note struct {
 // openNote reads the note of a task, or begins one: where there is none, or it is
 // another task's, or cannot be read, which costs nothing but time.
 func openNote(path, task string) (*note, error) {
-	begun := &note{path: path, Task: task, Report: &Report{}}
+	begun := &note{path: path, Task: task, Report: newReport()}
 	if path == "" {
 		return begun, nil
 	}

@@ -47,6 +47,15 @@ func (p patient) Summaries(ctx context.Context, query store.SummaryQuery) (all [
 	return all, err
 }
 
+// Devices is the store's.
+func (p patient) Devices(ctx context.Context) (devices []string, err error) {
+	err = p.insist(ctx, func() (err error) {
+		devices, err = p.Store.Devices(ctx)
+		return err
+	})
+	return devices, err
+}
+
 // Adopt is the store's, if it is an Adopter; otherwise nothing is adopted.
 func (p patient) Adopt(ctx context.Context, series []store.Series) error {
 	adopter, ok := p.Store.(Adopter)

@@ -50,6 +50,11 @@ type Refusal struct {
 	Reason string        `json:"reason"`
 }
 
+// newReport has lists that are empty in JSON too.
+func newReport() *Report {
+	return &Report{Devices: []DeviceReport{}, Refusals: []Refusal{}, Mismatches: []Mismatch{}}
+}
+
 // OK tells whether the target has all that the source has.
 func (r *Report) OK() bool { return r.Refused == 0 && r.Mismatched == 0 }
 

@@ -165,6 +165,16 @@ func (f *faulty) Write(ctx context.Context, readings []wattline.Reading) error {
 	return f.Memory.Write(ctx, readings)
 }
 
+func (f *faulty) Devices(ctx context.Context) ([]string, error) {
+	switch f.next() {
+	case away, half:
+		return nil, &store.UnavailableError{Err: errors.New("away")}
+	case before, after:
+		return nil, errKilled
+	}
+	return f.Memory.Devices(ctx)
+}
+
 func (f *faulty) Readings(ctx context.Context, query store.Query) ([]wattline.Reading, error) {
 	switch f.next() {
 	case away, half:
@@ -348,13 +358,35 @@ func TestAStoreThatStaysAwayEndsTheTask(t *testing.T) {
 	})
 }
 
+func TestACopyThatWasEndedGoesOnAtItsDay(t *testing.T) {
+	source, target := storetest.NewMemory(), storetest.NewMemory()
+	for i := range 5 {
+		keep(t, source, reading("a", monday().AddDate(0, 0, i), i))
+	}
+	note := filepath.Join(t.TempDir(), "note.json")
+	interrupted := &faulty{Memory: target, faults: []fault{none, none, none, none, before}} // the third day's write
+	task := transfer.Task{Source: source, Target: interrupted, Note: note}
+	if _, err := transfer.Run(t.Context(), task); !errors.Is(err, errKilled) {
+		t.Fatal(err)
+	}
+	var written []wattline.Time
+	task.Target = picky{target, func(r wattline.Reading) string {
+		written = append(written, r.Time)
+		return ""
+	}}
+	report := run(t, task)
+	if len(written) != 3 || !written[0].Equal(monday().AddDate(0, 0, 2)) || report.Done != 5 || !report.OK() {
+		t.Errorf("%v were written; %+v", written, report)
+	}
+}
+
 func TestANoteThatIsNotTheTasksOwnIsLeftAside(t *testing.T) {
 	source := storetest.NewMemory()
 	for i := range 5 {
 		keep(t, source, reading("a", monday().AddDate(0, 0, i), i))
 	}
 	note := filepath.Join(t.TempDir(), "deep", "note.json")
-	interrupted := &faulty{Memory: storetest.NewMemory(), faults: []fault{none, none, none, none, before}}
+	interrupted := &faulty{Memory: storetest.NewMemory(), faults: []fault{none, none, none, before}}
 	if _, err := transfer.Run(t.Context(), transfer.Task{Source: source, Target: interrupted, Note: note, Label: "one"}); !errors.Is(err, errKilled) {
 		t.Fatal(err)
 	}

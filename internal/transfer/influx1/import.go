@@ -118,6 +118,7 @@ func Import(ctx context.Context, options Options) (*Report, error) {
 		options.Store = transfer.Patient(options.Store, transfer.DefaultPatience)
 	}
 	i := &importer{Options: options, devices: map[string]*device{}, taken: map[string]string{}}
+	i.report = Report{Devices: []DeviceReport{}, Refusals: []transfer.Refusal{}, Unused: []string{}}
 	err := i.run(ctx)
 	for _, id := range slices.Sorted(maps.Keys(i.devices)) {
 		i.report.Devices = append(i.report.Devices, i.devices[id].report)
