@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -92,9 +93,13 @@ func TestAFaultKeepsEverythingAndAfterwardsAllIsStoredOnce(t *testing.T) {
 	for _, c := range faultCases(proxy) {
 		t.Run(c.name, func(t *testing.T) {
 			proxy.Misbehave(nil)
-			s := open(t, influx.Options{
-				URL: proxy.URL(), Org: server.Org(), Bucket: server.NewBucket(), Token: server.Token(), Timeout: 500 * time.Millisecond,
-			})
+			options := influx.Options{URL: proxy.URL(), Org: server.Org(), Bucket: server.NewBucket(), Token: server.Token()}
+			patient := open(t, options)
+			defer patient.Close()
+			if c.name == "a hang" {
+				options.Timeout = 100 * time.Millisecond
+			}
+			s := open(t, options)
 			defer s.Close()
 			batch := readings(100)
 			proxy.Misbehave(c.fault)
@@ -113,10 +118,10 @@ func TestAFaultKeepsEverythingAndAfterwardsAllIsStoredOnce(t *testing.T) {
 				}
 			}
 			proxy.Misbehave(nil)
-			if err := s.Write(t.Context(), batch); err != nil {
+			if err := patient.Write(t.Context(), batch); err != nil {
 				t.Fatalf("after the fault: %v", err)
 			}
-			wantStored(t, s, batch)
+			wantStored(t, patient, batch)
 		})
 	}
 }
@@ -127,8 +132,12 @@ const maxWords = 80_000
 func TestAQueryThatFailsIsNeverAShortAnswer(t *testing.T) {
 	server := shared.For(t)
 	proxy := testserver.NewHTTPProxy(t, server.URL())
-	s := open(t, influx.Options{URL: proxy.URL(), Org: server.Org(), Bucket: server.NewBucket(), Token: server.Token(), Timeout: 500 * time.Millisecond})
+	options := influx.Options{URL: proxy.URL(), Org: server.Org(), Bucket: server.NewBucket(), Token: server.Token()}
+	s := open(t, options)
 	defer s.Close()
+	options.Timeout = 100 * time.Millisecond
+	hasty := open(t, options)
+	defer hasty.Close()
 	if err := s.Write(t.Context(), readings(100)); err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +149,11 @@ func TestAQueryThatFailsIsNeverAShortAnswer(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			proxy.Misbehave(c.fault)
-			page, err := stored(t.Context(), s)
+			asked := s
+			if c.name == "a hang" {
+				asked = hasty
+			}
+			page, err := stored(t.Context(), asked)
 			_, isUnavailable := errors.AsType[*store.UnavailableError](err)
 			if !isUnavailable && !errors.Is(err, store.ErrMisconfigured) {
 				t.Errorf("%d readings, %v", len(page), err)
@@ -211,13 +224,15 @@ func TestTheServersRefusals(t *testing.T) {
 	t.Run("422 for a field that somebody else gave another type names that, and other shards go on", func(t *testing.T) {
 		o := base
 		o.Bucket = server.NewBucket()
-		long := time.Now().Add(-90 * 24 * time.Hour)
+		const day = 24 * time.Hour
+		long := time.Now().Add(-22 * day)
 		server.Write(o.Bucket, fmt.Sprintf("reading,device=desk-9 energy_wh=1i %d\n", long.UnixNano()))
 		s := store2(t, o)
 		batch := readings(100)
 		for i := range 10 {
 			batch[i].Time = wattline.At(long.Add(time.Duration(i) * time.Second))
 		}
+		batch[10].Time, batch[11].Time = wattline.At(long.Add(-8*day)), wattline.At(long.Add(9*day))
 		refused, ok := errors.AsType[*store.RefusedError](s.Write(t.Context(), batch))
 		if !ok || len(refused.Readings) != 10 || refused.Readings[9].Index != 9 {
 			t.Fatalf("refused %+v", refused)
@@ -233,6 +248,7 @@ func TestTheServersRefusals(t *testing.T) {
 		if err := s.Write(t.Context(), batch); err != nil {
 			t.Errorf("after the points are deleted: %v", err)
 		}
+		slices.SortFunc(batch, func(a, b wattline.Reading) int { return a.Time.Compare(b.Time.Time) })
 		wantStored(t, s, batch)
 	})
 

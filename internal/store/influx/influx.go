@@ -10,6 +10,9 @@
 // gap (1) where covers_s is 0. Floats are rounded back to whole thousandths, so
 // that no digit is lost.
 //
+// The quarter-hours of the readings are in a second bucket, without a retention.
+// Several processes may write and seal at once: see records and Store.unseal.
+//
 // The client's queue and retries are not used: they lose data in an outage.
 // Batches, retries and their order belong to the persisting hook.
 package influx
@@ -22,10 +25,10 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"sync"
 	"time"
 
 	influxdb "github.com/influxdata/influxdb-client-go/v2"
-	"github.com/influxdata/influxdb-client-go/v2/api"
 
 	"github.com/wattline/wattline/internal/store"
 	"github.com/wattline/wattline/internal/telemetry"
@@ -38,6 +41,7 @@ const (
 	defaultTimeout = 10 * time.Second
 	maxIdle        = 8
 	idleTimeout    = 90 * time.Second
+	writeBuffer    = 256 << 10 // more than a batch takes: one call to the system sends it
 )
 
 // Options make a Store.
@@ -59,12 +63,11 @@ type Store struct {
 	options  Options
 	client   influxdb.Client
 	http     *http.Client
-	readings api.WriteAPIBlocking
-	quarters api.WriteAPIBlocking
 	requests *telemetry.CounterVec
 	maker    maker
 	clock    clock
 	late     lateBook
+	lines    sync.Pool // of *lines
 }
 
 var _ store.Store = (*Store)(nil)
@@ -95,19 +98,18 @@ func New(options Options) (*Store, error) {
 	// Each request has a context that bounds it.
 	s.http = &http.Client{Transport: guard{clock: &s.clock, next: &http.Transport{
 		Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: maxIdle, IdleConnTimeout: idleTimeout,
+		WriteBufferSize: writeBuffer,
 	}}}
 	settings := influxdb.DefaultOptions().SetPrecision(precision).SetHTTPClient(s.http).
 		SetApplicationName("wattline").SetLogLevel(0)
 	s.client = influxdb.NewClientWithOptions(options.URL, options.Token, settings)
-	s.readings = s.client.WriteAPIBlocking(options.Org, options.Bucket)
-	s.quarters = s.client.WriteAPIBlocking(options.Org, options.Quarters)
 	return s, nil
 }
 
 // Ping writes nothing to the bucket, which shows that the server is up, the
 // bucket is there and the token may write to it.
 func (s *Store) Ping(ctx context.Context) error {
-	if err := s.sendTo(ctx, s.readings, ""); err != nil {
+	if err := s.sendTo(ctx, s.options.Bucket, nil); err != nil {
 		return s.classify(err)
 	}
 	return nil

@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(shared.Around(m))
 }
 
-func open(t *testing.T, options influx.Options) *influx.Store {
+func open(t testing.TB, options influx.Options) *influx.Store {
 	t.Helper()
 	opened, err := influx.New(options)
 	if err != nil {

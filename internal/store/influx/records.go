@@ -208,12 +208,12 @@ func (r *records) Put(ctx context.Context, all []quarters.Packed) error {
 
 // keep writes to the quarter-hours' bucket, and makes it if it is not there.
 func (s *Store) keep(ctx context.Context, text string) error {
-	err := s.sendTo(ctx, s.quarters, text)
+	err := s.sendTo(ctx, s.options.Quarters, []byte(text))
 	if isMissing(err) {
 		if err := s.makeBucket(ctx, s.options.Quarters, 0); err != nil {
 			return err
 		}
-		err = s.sendTo(ctx, s.quarters, text)
+		err = s.sendTo(ctx, s.options.Quarters, []byte(text))
 	}
 	if err != nil {
 		return s.classify(err)

@@ -2,11 +2,12 @@ package influx
 
 import (
 	"context"
+	"io"
+	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"time"
-
-	"github.com/influxdata/influxdb-client-go/v2/api"
 
 	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/internal/store"
@@ -21,8 +22,10 @@ func (s *Store) Write(ctx context.Context, readings []wattline.Reading) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	batch, refused := encode(readings, time.Now())
-	more, err := s.write(ctx, batch)
+	batch := s.takeLines(len(readings))
+	defer s.lines.Put(batch)
+	refused := batch.encode(readings, time.Now())
+	more, err := s.write(ctx, *batch)
 	// Even a write that failed may have been taken in part.
 	if unsealed := s.unseal(ctx, batch.without(more).lateDays(readings, s.clock.now())); err == nil {
 		err = unsealed
@@ -40,28 +43,35 @@ func (s *Store) Write(ctx context.Context, readings []wattline.Reading) error {
 
 // lines are readings in line protocol.
 type lines struct {
-	text string
+	text []byte
 	each []line
 }
 
-// line is a reading's place in the text and in the batch.
-type line struct{ index, start, end int }
+// line is a reading's place in the batch and in the text.
+type line struct{ index, start, end int32 }
+
+// takeLines is room for so many, which may have been used before.
+func (s *Store) takeLines(n int) *lines {
+	used, ok := s.lines.Get().(*lines)
+	if !ok || cap(used.each) < n {
+		used = &lines{make([]byte, 0, n*bytesPerLine), make([]line, 0, n)}
+	}
+	used.text, used.each = used.text[:0], used.each[:0]
+	return used
+}
 
 // encode makes lines of the readings but those that no store takes.
-func encode(readings []wattline.Reading, now time.Time) (batch lines, refused []store.RefusedReading) {
-	text := make([]byte, 0, len(readings)*bytesPerLine)
-	batch.each = make([]line, 0, len(readings))
+func (l *lines) encode(readings []wattline.Reading, now time.Time) (refused []store.RefusedReading) {
 	for i := range readings {
 		if reason := store.Refusal(readings[i], now, 0); reason != "" {
 			refused = append(refused, store.RefusedReading{Index: i, Reason: reason})
 			continue
 		}
-		start := len(text)
-		text = append(appendLine(text, &readings[i]), '\n')
-		batch.each = append(batch.each, line{i, start, len(text)})
+		start := len(l.text)
+		l.text = append(appendLine(l.text, &readings[i]), '\n')
+		l.each = append(l.each, line{int32(i), int32(start), int32(len(l.text))})
 	}
-	batch.text = string(text)
-	return batch, refused
+	return refused
 }
 
 func (l lines) part(from, to int) lines { return lines{l.text, l.each[from:to]} }
@@ -75,16 +85,16 @@ func (l lines) without(refused []store.RefusedReading) lines {
 	for _, one := range refused {
 		gone[one.Index] = true
 	}
-	return lines{l.text, slices.DeleteFunc(slices.Clone(l.each), func(one line) bool { return gone[one.index] })}
+	return lines{l.text, slices.DeleteFunc(slices.Clone(l.each), func(one line) bool { return gone[int(one.index)] })}
 }
 
-func (l lines) String() string { return l.text[l.each[0].start:l.each[len(l.each)-1].end] }
+func (l lines) bytes() []byte { return l.text[l.each[0].start:l.each[len(l.each)-1].end] }
 
 // refuse names all of them, for one reason.
 func (l lines) refuse(reason string) []store.RefusedReading {
 	refused := make([]store.RefusedReading, len(l.each))
 	for i, one := range l.each {
-		refused[i] = store.RefusedReading{Index: one.index, Reason: reason}
+		refused[i] = store.RefusedReading{Index: int(one.index), Reason: reason}
 	}
 	return refused
 }
@@ -95,7 +105,7 @@ func (s *Store) write(ctx context.Context, batch lines) (refused []store.Refused
 	if n == 0 {
 		return nil, nil
 	}
-	err = s.send(ctx, batch.String())
+	err = s.send(ctx, batch.bytes())
 	if err == nil {
 		return nil, nil
 	}
@@ -119,21 +129,36 @@ func (s *Store) write(ctx context.Context, batch lines) (refused []store.Refused
 }
 
 // send sends readings, and makes their bucket if it is not there.
-func (s *Store) send(ctx context.Context, text string) error {
-	err := s.sendTo(ctx, s.readings, text)
+func (s *Store) send(ctx context.Context, text []byte) error {
+	err := s.sendTo(ctx, s.options.Bucket, text)
 	if isMissing(err) {
 		if err := s.makeBucket(ctx, s.options.Bucket, s.options.Retention); err != nil {
 			return err
 		}
-		err = s.sendTo(ctx, s.readings, text)
+		err = s.sendTo(ctx, s.options.Bucket, text)
 	}
 	return err
 }
 
-func (s *Store) sendTo(ctx context.Context, bucket api.WriteAPIBlocking, text string) error {
+// sendTo posts lines as they are, without the copies that the client's own calls
+// make. It no longer reads them when it returns.
+func (s *Store) sendTo(ctx context.Context, bucket string, text []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, s.options.Timeout)
 	defer cancel()
-	err := bucket.WriteRecord(ctx, text)
+	to := url.Values{"org": {s.options.Org}, "bucket": {bucket}, "precision": {"ms"}}
+	body := &lent{data: text}
+	defer body.takeBack()
+	service := s.client.HTTPService()
+	failed := service.DoPostRequest(ctx, service.ServerAPIURL()+"write?"+to.Encode(), body.reader(),
+		func(request *http.Request) {
+			request.ContentLength = int64(len(text))
+			request.GetBody = func() (io.ReadCloser, error) { return body.reader(), nil }
+		},
+		func(answer *http.Response) error { return answer.Body.Close() })
+	var err error
+	if failed != nil {
+		err = failed // not the nil of its own type
+	}
 	s.count("write", err)
 	return err
 }
@@ -142,26 +167,19 @@ func (s *Store) sendTo(ctx context.Context, bucket api.WriteAPIBlocking, text st
 // that has to be escaped there.
 func appendLine(to []byte, r *wattline.Reading) []byte {
 	to = append(append(to, measurement+",device="...), r.Device...)
-	separator := byte(' ')
-	field := func(name string) {
-		to = append(append(append(to, separator), name...), '=')
-		separator = ','
-	}
-	for _, quantity := range quantities(r) {
-		field(quantity.field)
-		to = append(to, quantity.value.String()...)
-	}
-	field(fieldRelay)
-	to = strconv.AppendBool(to, r.Relay == wattline.RelayOn)
-	field(fieldRSSI)
-	to = append(strconv.AppendInt(to, int64(r.RSSIdBm), 10), 'i')
-	field(fieldQuality)
-	to = append(strconv.AppendUint(to, uint64(r.Quality), 10), 'i')
+	to = r.PowerW.Append(append(to, " "+fieldPower+"="...))
+	to = r.VoltageV.Append(append(to, ","+fieldVoltage+"="...))
+	to = r.CurrentA.Append(append(to, ","+fieldCurrent+"="...))
+	to = r.EnergyWh.Append(append(to, ","+fieldEnergy+"="...))
+	to = r.MeterWh.Append(append(to, ","+fieldMeter+"="...))
+	to = r.CoversS.Append(append(to, ","+fieldCovers+"="...))
+	to = strconv.AppendBool(append(to, ","+fieldRelay+"="...), r.Relay == wattline.RelayOn)
+	to = strconv.AppendInt(append(to, ","+fieldRSSI+"="...), int64(r.RSSIdBm), 10)
+	to = strconv.AppendUint(append(to, "i,"+fieldQuality+"="...), uint64(r.Quality), 10)
 	if r.CoversS == 0 {
-		field(fieldGap)
-		to = append(to, "1i"...)
+		to = append(to, "i,"+fieldGap+"=1"...)
 	}
-	return strconv.AppendInt(append(to, ' '), r.Time.UnixMilli(), 10)
+	return strconv.AppendInt(append(to, "i "...), r.Time.UnixMilli(), 10)
 }
 
 const (
