@@ -106,6 +106,6 @@ func (l Limits) checkWindows(window wattline.Window, period time.Duration, group
 		accepted += fmt.Sprintf(", or a period of up to %d hours", int(longest.Hours()))
 	}
 	return wattline.Invalid(wattline.FieldError{Field: "window", Reason: fmt.Sprintf(
-		"of a %s makes %d windows of this period, each with %d groups; at most %d windows and %d rows are answered: take %s",
+		"%s makes %d windows of this period, each with %d groups; at most %d windows and %d rows are answered: take %s",
 		window, windows, groups, l.Windows, l.Rows, accepted)})
 }

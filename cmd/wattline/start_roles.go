@@ -13,6 +13,7 @@ import (
 	"github.com/wattline/wattline/components/history"
 	"github.com/wattline/wattline/components/registry"
 	"github.com/wattline/wattline/hooks/persist"
+	"github.com/wattline/wattline/internal/config"
 	"github.com/wattline/wattline/internal/datalock"
 	"github.com/wattline/wattline/internal/journal"
 )
@@ -73,8 +74,16 @@ func (p *process) startHook(ctx context.Context) error {
 	return nil
 }
 
+// influxReadings is how many raw readings InfluxDB gives within the time that a
+// question has.
+const influxReadings = 200_000
+
 func (p *process) startHistory() error {
-	component := history.New(history.Options{Store: p.store, Log: p.log})
+	options := history.Options{Store: p.store, Log: p.log}
+	if p.Config.Store == config.StoreInflux {
+		options.MaxReadings = influxReadings
+	}
+	component := history.New(options)
 	p.stack.Go("history", func(ctx context.Context) error { return components.Serve(ctx, p.bus, component) })
 	return nil
 }
