@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/internal/store"
 	"github.com/wattline/wattline/internal/testserver"
 	"github.com/wattline/wattline/internal/transfer"
 	"github.com/wattline/wattline/internal/transfer/influx1"
@@ -91,6 +92,7 @@ func TestHistoryMovesFromStoreToStore(t *testing.T) {
 	o.copied("wattline.yaml", exportedReadings, "--from", "archive", "--to", "influx", "--verify-only", "--devices", "sp_w.r1.c3")
 
 	t.Run("a difference is found", func(t *testing.T) { tamper(t, o, server) })
+	t.Run("quarter-hours are made anew, and nothing that was right is", func(t *testing.T) { rebuild(o.in(t)) })
 	t.Run("an archive in use says what to do", func(t *testing.T) {
 		o := o.in(t)
 		w := o.up()
@@ -144,5 +146,62 @@ func tamper(t *testing.T, o *office, server *testserver.InfluxServer) {
 	day := changed.Format(time.DateOnly)
 	if got.code != 1 || contains(got.stdout, "differs  sp_w.r1.c2  "+day) != nil || contains(got.stdout, "0 missing, 1 different") != nil {
 		t.Errorf("exit code %d: %s%s", got.code, got.stdout, got.stderr)
+	}
+}
+
+// rebuild does it with a system that runs and with the store alone.
+func rebuild(o *office) {
+	days := func(more ...string) (done store.Rebuilt) {
+		o.t.Helper()
+		from, to := exportedAt(0).Format(time.DateOnly), exportedAt(exportedReadings).Format(time.DateOnly)
+		got := run(o.t, o.folder, append([]string{"history", "rebuild", "--json", "--from", from, "--to", to}, more...)...)
+		if err := json.Unmarshal([]byte(got.stdout), &done); err != nil || got.code != 0 {
+			o.t.Fatalf("exit code %d, %v: %s", got.code, err, got.stderr)
+		}
+		return done
+	}
+	const all = exportedDevices * exportedDays
+	w := o.up()
+	if done := days(); done.Days != all {
+		o.t.Errorf("a running system goes through %d days, want %d", done.Days, all)
+	}
+	if done := days("--devices", "sp_w.r1.c1"); done != (store.Rebuilt{Days: exportedDays}) {
+		o.t.Errorf("again, of one device: %+v", done)
+	}
+	w.Stop()
+	for _, more := range [][]string{{}, {"--offline"}} {
+		if done := days(more...); done != (store.Rebuilt{Days: all}) {
+			o.t.Errorf("the store alone, with %v: %+v", more, done)
+		}
+	}
+}
+
+func TestMovingCommandsSayWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	o.declare()
+	o.write("bad.lp", "power,id=sp_g0 value=1 1585217932000000000\npower\n")
+	o.write("map.yaml", "sp_g0: {devce: x}\n")
+	for name, c := range map[string]struct {
+		args []string
+		code int
+		says string
+	}{
+		"a copy to itself":          {[]string{"history", "copy", "--from", "archive", "--to", "archive"}, 2, "--from and --to must be"},
+		"a copy from nowhere":       {[]string{"history", "copy"}, 2, "--from and --to must be"},
+		"a time that is none":       {[]string{"history", "copy", "--from", "archive", "--to", "influx", "--since", "yesterday"}, 2, `--since "yesterday" must be`},
+		"a copy without InfluxDB":   {[]string{"history", "copy", "--from", "archive", "--to", "influx"}, 1, "influx.token_file is missing"},
+		"a rebuild of no time":      {[]string{"history", "rebuild", "--from", "2026-03-01"}, 2, "--from and --to must be given"},
+		"an import of nothing":      {[]string{"import", "influx1", "none.lp"}, 1, "none.lp"},
+		"an import without a file":  {[]string{"import", "influx1"}, 2, "accepts 1 arg"},
+		"a bad line, strictly":      {[]string{"import", "influx1", "bad.lp", "--strict"}, 1, "line 2: "},
+		"a map with a mistyped key": {[]string{"import", "influx1", "bad.lp", "--map", "map.yaml"}, 1, `did you mean "device"?`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := run(t, o.folder, c.args...)
+			if got.code != c.code || contains(got.stderr, c.says) != nil {
+				t.Errorf("exit code %d: %s", got.code, got.stderr)
+			}
+		})
 	}
 }

@@ -112,18 +112,16 @@ func runImport(command *cobra.Command, options importOptions, log *slog.Logger) 
 	report, err := influx1.Import(ctx, task)
 	reading.end()
 	writing.end()
-	if err := writeImport(command.OutOrStdout(), report, options); err != nil {
-		return err
-	}
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return errors.New("stopped; the same command mends it")
 	case err != nil:
 		return err
-	case !report.OK():
-		return errReported
 	}
-	return nil
+	if err := writeImport(command.OutOrStdout(), report, options); err != nil || report.OK() {
+		return err
+	}
+	return errReported
 }
 
 func loadPlaces(file string) (map[string]influx1.Place, error) {
