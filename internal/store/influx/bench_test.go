@@ -146,7 +146,7 @@ func BenchmarkSummaries(b *testing.B) {
 	bucket := server.NewBucket()
 	server.MakeBucket(bucket+"-quarters", 0)
 	options := influx.Options{URL: server.URL(), Org: server.Org(), Bucket: bucket, Token: server.Token(), Timeout: time.Minute}
-	question := fill(b, options)
+	question := fill(b, server, options)
 
 	proxy := testserver.NewHTTPProxy(b, server.URL())
 	asked := &recorder{}
@@ -178,37 +178,32 @@ func BenchmarkSummaries(b *testing.B) {
 }
 
 // fill writes and seals a month, and returns the question.
-func fill(b *testing.B, options influx.Options) store.SummaryQuery {
+func fill(b *testing.B, server *testserver.InfluxServer, options influx.Options) store.SummaryQuery {
 	b.Helper()
-	s := open(b, options)
-	defer s.Close()
 	end := time.Now().Truncate(time.Minute)
 	begin := end.Truncate(24*time.Hour).AddDate(0, 0, -benchDays)
 	const coarse = 5 * time.Minute
 	question := store.SummaryQuery{From: begin, To: end, Every: time.Hour}
-	var batch []wattline.Reading
-	flush := func() {
-		if err := s.Write(b.Context(), batch); err != nil {
-			b.Fatal(err)
-		}
-		batch = batch[:0]
-	}
 	for plug := range benchPlugs {
 		question.Devices = append(question.Devices, benchReading(plug, 0, end, 0).Device)
 	}
+	var lines []byte
 	n := 0
 	for at, step := begin, coarse; at.Before(end); at = at.Add(step) {
 		if end.Sub(at) < 3*time.Hour {
 			step = benchPoll
 		}
 		for plug := range benchPlugs {
-			if batch = append(batch, benchReading(plug, n, at, step)); len(batch) == 5*batchSize {
-				flush()
-			}
+			lines = append(influx.AppendLine(lines, benchReading(plug, n, at, step)), "000000\n"...) // nanoseconds
 		}
-		n++
+		if n++; n%100 == 0 {
+			server.Write(options.Bucket, string(lines))
+			lines = lines[:0]
+		}
 	}
-	flush()
+	server.Write(options.Bucket, string(lines))
+	s := open(b, options)
+	defer s.Close()
 	if _, err := s.Rebuild(b.Context(), store.RebuildQuery{Devices: question.Devices, From: begin, To: end}); err != nil {
 		b.Fatal(err)
 	}

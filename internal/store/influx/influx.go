@@ -31,6 +31,7 @@ import (
 	influxdb "github.com/influxdata/influxdb-client-go/v2"
 
 	"github.com/wattline/wattline/internal/store"
+	"github.com/wattline/wattline/internal/store/quarters"
 	"github.com/wattline/wattline/internal/telemetry"
 )
 
@@ -68,6 +69,9 @@ type Store struct {
 	clock    clock
 	late     lateBook
 	lines    sync.Pool // of *lines
+
+	sealing   *quarters.Keeper
+	answering *quarters.Keeper
 }
 
 var _ store.Store = (*Store)(nil)
@@ -103,6 +107,8 @@ func New(options Options) (*Store, error) {
 	settings := influxdb.DefaultOptions().SetPrecision(precision).SetHTTPClient(s.http).
 		SetApplicationName("wattline").SetLogLevel(0)
 	s.client = influxdb.NewClientWithOptions(options.URL, options.Token, settings)
+	s.sealing = s.keeper(&records{Store: s, marks: map[deviceDay]string{}})
+	s.answering = s.keeper(&records{Store: s})
 	return s, nil
 }
 

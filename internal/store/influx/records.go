@@ -3,7 +3,6 @@ package influx
 import (
 	"context"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -54,8 +53,6 @@ func recordsAtOnce(level quarters.Level) int {
 	return days
 }
 
-var errRecord = errors.New("the quarter-hours' bucket holds what Wattline did not write")
-
 // deviceDay names a record.
 type deviceDay struct {
 	device string
@@ -100,11 +97,7 @@ func (r *records) Records(ctx context.Context, q quarters.Query, visit func(*qua
 			r.remember(part, marks)
 		}
 		for _, one := range texts {
-			packed, err := one.unpack(q.Level, marks[one.deviceDay])
-			if err != nil {
-				return fmt.Errorf("%v: record of %s on %v: %w", r, one.device, one.day, err)
-			}
-			if err := visit(packed); err != nil {
+			if err := visit(one.unpack(q.Level, marks[one.deviceDay])); err != nil {
 				return err
 			}
 		}
@@ -152,21 +145,22 @@ func (r *records) remember(q quarters.Query, marks map[deviceDay]string) {
 	}
 }
 
-// unpack reads a field of a record that has a mark now.
-func (t recordText) unpack(level quarters.Level, mark string) (*quarters.Packed, error) {
+// unpack reads a field of a record that has a mark now. What Wattline did not
+// write has nothing sealed, and no level that could be read.
+func (t recordText) unpack(level quarters.Level, mark string) *quarters.Packed {
 	one := &quarters.Packed{Device: t.device, Day: t.day}
-	sealedWith, rest, ok := strings.Cut(t.text, " ")
+	sealedWith, rest, _ := strings.Cut(t.text, " ")
 	set, packed, _ := strings.Cut(rest, " ")
 	sealed, err := base64.StdEncoding.DecodeString(set)
-	if !ok || err != nil || len(sealed) != len(one.Sealed) {
-		return nil, errRecord
-	}
-	if sealedWith == mark {
-		one.Sealed = quarters.Set(sealed)
+	if err != nil || len(sealed) != len(one.Sealed) {
+		return one
 	}
 	data, err := base64.StdEncoding.DecodeString(packed)
 	if err != nil {
-		return nil, errRecord
+		return one
+	}
+	if sealedWith == mark {
+		one.Sealed = quarters.Set(sealed)
 	}
 	switch level {
 	case quarters.Days:
@@ -177,7 +171,7 @@ func (t recordText) unpack(level quarters.Level, mark string) (*quarters.Packed,
 		one.QuarterLevel = data
 	case quarters.SealedOnly:
 	}
-	return one, nil
+	return one
 }
 
 // Put keeps records. One without levels is un-sealed as a whole.

@@ -25,26 +25,19 @@ const (
 
 // Summaries answers from the quarter-hours where they are sealed. See store.Store.
 func (s *Store) Summaries(ctx context.Context, q store.SummaryQuery) ([]store.Series, error) {
-	return s.keeper(&records{Store: s}, 0).Summaries(ctx, q)
+	return s.answering.Summaries(ctx, q)
 }
 
-// keeper answers questions, and seals if the records remember marks. It keeps
-// nothing between questions.
-func (s *Store) keeper(kept *records, retention time.Duration) *quarters.Keeper {
+// keeper is one of the two of a store: one seals, and remembers the marks of what
+// it is about to seal; the other one answers questions meanwhile.
+//
+// It need not know of a retention: InfluxDB drops whole days or hours, so that of a
+// quarter-hour all readings are there or none.
+func (s *Store) keeper(kept *records) *quarters.Keeper {
 	return quarters.New(quarters.Options{
-		Kept: kept, Raw: rawReadings{s}, Chunk: devicesAtOnce, Retention: retention,
+		Kept: kept, Raw: rawReadings{s}, Chunk: devicesAtOnce,
 		Now: s.clock.now, Log: s.options.Log, Metrics: s.options.Metrics,
 	})
-}
-
-// sealing is a Keeper that seals. It has to know for how long the bucket keeps
-// readings; where the token may not see that, what is configured.
-func (s *Store) sealing(ctx context.Context) *quarters.Keeper {
-	retention, found, err := s.retentionOf(ctx, s.options.Bucket)
-	if err != nil || !found {
-		retention = s.options.Retention
-	}
-	return s.keeper(&records{Store: s, marks: map[deviceDay]string{}}, retention)
 }
 
 // Upkeep seals quarter-hours until the context ends. See store.Store. Several
@@ -53,17 +46,16 @@ func (s *Store) Upkeep(ctx context.Context) error {
 	s.tellNotes(ctx)
 	s.late.take() // from now on; the first pass finds what is older
 	defer s.late.close()
-	keeper := s.sealing(ctx)
 	var group errgroup.Group
-	group.Go(func() error { return keeper.Upkeep(ctx) })
+	group.Go(func() error { return s.sealing.Upkeep(ctx) })
 	group.Go(func() error {
 		every := time.NewTicker(passEvery)
 		defer every.Stop()
 		for pause(ctx, tellEvery) == nil {
-			s.tellLate(ctx, keeper)
+			s.tellLate(ctx)
 			select {
 			case <-every.C:
-				keeper.Lose()
+				s.sealing.Lose()
 			default:
 			}
 		}
@@ -72,8 +64,8 @@ func (s *Store) Upkeep(ctx context.Context) error {
 	return group.Wait()
 }
 
-// tellLate tells a Keeper which records late readings have un-sealed.
-func (s *Store) tellLate(ctx context.Context, keeper *quarters.Keeper) {
+// tellLate tells the Keeper which records late readings have un-sealed.
+func (s *Store) tellLate(ctx context.Context) {
 	days := s.late.take()
 	if len(days) == 0 {
 		return
@@ -82,7 +74,7 @@ func (s *Store) tellLate(ctx context.Context, keeper *quarters.Keeper) {
 	for one := range days {
 		readings = append(readings, wattline.Reading{Device: one.device, Time: wattline.At(one.day.Start())})
 	}
-	done, err := keeper.Writing(ctx, readings)
+	done, err := s.sealing.Writing(ctx, readings)
 	if err != nil {
 		s.late.add(days)
 		return
@@ -103,13 +95,13 @@ func (s *Store) tellNotes(ctx context.Context) {
 
 // Rebuild makes quarter-hours anew. See store.Store. Any process may do it.
 func (s *Store) Rebuild(ctx context.Context, q store.RebuildQuery) (store.Rebuilt, error) {
-	return s.sealing(ctx).Rebuild(ctx, q)
+	return s.sealing.Rebuild(ctx, q)
 }
 
 // Adopt keeps quarter-hours whose readings are gone. See transfer.Adopter and
 // quarters.Keeper. Any process may do it.
 func (s *Store) Adopt(ctx context.Context, series []store.Series) error {
-	return s.sealing(ctx).Adopt(ctx, series)
+	return s.sealing.Adopt(ctx, series)
 }
 
 // Devices names those of which anything is kept, sorted. See store.Store.
