@@ -210,11 +210,11 @@ func answerAll(_ context.Context, ask bus.Ask) (any, error) {
 		reading := readingOf(body.Device, later(time.Hour))
 		return wattline.FreshState{State: stateOf(body.Device, later(time.Hour)), Reading: &reading}, nil
 	case wattline.ReadingsQuery:
-		return wattline.ReadingsPage{Readings: []wattline.Reading{readingOf(body.Devices[0], body.From)}, Next: "more"}, nil
+		return wattline.ReadingsPage{Readings: []wattline.Reading{readingOf(body.Devices[0], body.From)}, Next: after(body.Cursor)}, nil
 	case wattline.AggregateQuery:
 		return wattline.AggregatePage{Rows: []wattline.Aggregate{{
 			Group: body.Groups[0].Name, Start: body.From, End: body.To, Count: 3, Value: new(61.5),
-		}}, Next: "more"}, nil
+		}}, Next: after(body.Cursor)}, nil
 	case wattline.RebuildQuery:
 		return wattline.RebuildPage{Days: 3, Changed: 1, Done: 31, Total: 62, Next: "31.desk-1"}, nil
 	case wattline.ConsumptionQuery:
@@ -222,12 +222,20 @@ func answerAll(_ context.Context, ask bus.Ask) (any, error) {
 		return wattline.ConsumptionPage{Rows: []wattline.Consumption{{
 			Group: body.Groups[0].Name, Start: body.From, End: body.To, EnergyWh: &energy, MeanW: &energy,
 			MinW: &energy, MaxW: &energy, Coverage: coverage, Estimated: true,
-		}}, Next: "more"}, nil
+		}}, Next: after(body.Cursor)}, nil
 	}
 	if answer := answerOperator(ask); answer != nil {
 		return answer, nil
 	}
 	return ask.Body, nil
+}
+
+// after is where the second of two pages begins.
+func after(cursor string) string {
+	if cursor == "" {
+		return "more"
+	}
+	return ""
 }
 
 // deviceMessage is one of the three kinds about desk-1.

@@ -9,7 +9,7 @@ import (
 // gets are the paths that take a query.
 var gets = []string{
 	"/api/v1/devices", "/api/v1/devices/desk-1", "/api/v1/devices/desk-1/state", "/api/v1/readings",
-	"/api/v1/consumption", "/api/v1/components/weather/forecast", "/-/healthy", "/api/v1/openapi.json",
+	"/api/v1/consumption", "/api/v1/aggregate", "/api/v1/components/weather/forecast", "/-/healthy", "/api/v1/openapi.json",
 }
 
 // sane fails on what no input may bring about; send has already held the
@@ -28,7 +28,8 @@ func FuzzQuery(f *testing.F) {
 	for i, query := range []string{
 		"location=hq/f1&kind=printer&label=floor:1&state=up&limit=5", "cursor=e30&x=1", "refresh=true",
 		"device=desk-1&from=2026-03-28&to=2026-03-29T00:00:00%2B01:00",
-		"window=quarter&group_by=location:2&tz=Europe/Madrid&from=2026-03-28", "city=bilbao&days=3", "%zz", "a;b",
+		"window=quarter&group_by=location:2&tz=Europe/Madrid&from=2026-03-28",
+		"field=power&op=Percentile&p=99.5&group_by=label:floor&format=csv", "city=bilbao&days=3", "%zz", "a;b",
 	} {
 		f.Add(uint8(i), query)
 	}
@@ -65,6 +66,7 @@ func FuzzPath(f *testing.F) {
 }
 
 func FuzzBody(f *testing.F) {
+	f.Add(uint8(3), `{"from":"2026-03-28T00:00:00Z","to":"2026-03-29T00:00:00Z","devices":["desk-1"],"cursor":"0.desk-1"}`)
 	for _, body := range []string{
 		`{"state":"on"}`, `{"state":"on","state":"off"}`, `{"selector":{"ids":["desk-1"]},"action":"off","timeout_s":0.5}`,
 		`{"selector":{"location":"hq/f1","kind":"printer","labels":{"floor":"1"}},"action":"led_on"}`,
@@ -74,7 +76,10 @@ func FuzzBody(f *testing.F) {
 		f.Add(uint8(2), body)
 	}
 	targets := []struct{ method, path string }{
-		{"PUT", "/api/v1/devices/desk-1/relay"}, {"PUT", "/api/v1/devices/desk-1/led"}, {"POST", "/api/v1/commands"},
+		{"PUT", "/api/v1/devices/desk-1/relay"},
+		{"PUT", "/api/v1/devices/desk-1/led"},
+		{"POST", "/api/v1/commands"},
+		{"POST", "/api/v1/system/history/rebuild"},
 	}
 	o := open(f)
 	f.Fuzz(func(t *testing.T, path uint8, body string) {
