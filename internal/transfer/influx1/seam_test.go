@@ -149,7 +149,7 @@ func (d *dying) Write(ctx context.Context, readings []wattline.Reading) error {
 
 func TestAnImportThatWasEndedIsMendedByRepeatingIt(t *testing.T) {
 	var text bytes.Buffer
-	for i := range 12_000 {
+	for i := range 5_100 { // just more than a page of both
 		for _, id := range []string{"sp_g0", "sp_w.r1.c1"} {
 			fmt.Fprintf(&text, "power,id=%s value=%d %d\n", id, i%100, after(5*i).UnixNano())
 		}
@@ -158,7 +158,7 @@ func TestAnImportThatWasEndedIsMendedByRepeatingIt(t *testing.T) {
 	for _, c := range []struct {
 		writes int
 		done   bool
-	}{{0, false}, {0, true}, {1, false}, {1, true}, {2, true}} {
+	}{{0, true}, {1, false}, {1, true}} {
 		t.Run(fmt.Sprintf("after %d pages, the last one kept: %t", c.writes, c.done), func(t *testing.T) {
 			target := &dying{storetest.NewMemory(), c.writes, c.done}
 			options := influx1.Options{Export: bytes.NewReader(text.Bytes()), Store: target, Folder: t.TempDir()}
