@@ -69,6 +69,20 @@ func (p *plugs) Days(ctx context.Context, target kasa.Target, since time.Time) (
 	return kasa.Days{}, &kasa.Error{Class: kasa.ClassDevice, Message: "it knows no days"}
 }
 
+// tell has a plug know its days from now on.
+func (p *plugs) tell(host string, days func(context.Context) kasa.Days) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.days[host] = days
+}
+
+// askedOf is how often a plug was asked for its days.
+func (p *plugs) askedOf(host string) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.asked[host])
+}
+
 func (p *plugs) readsOf(host string) []time.Time {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -119,6 +133,13 @@ func (j *journal) AppendAll(_ context.Context, readings []wattline.Reading, memo
 	return slices.Clone(j.all[len(j.all)-len(readings):]), nil
 }
 
+// kept are all readings, in their order.
+func (j *journal) kept() []wattline.Reading {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return slices.Clone(j.all)
+}
+
 func (j *journal) Recall(device string) (wattline.Reading, []byte, bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -144,7 +165,7 @@ func (j *journal) Forget(_ context.Context, hook string) error {
 	return nil
 }
 func (j *journal) Stream() string  { return "stream-1" }
-func (j *journal) LastSeq() uint64 { return uint64(len(j.all)) }
+func (j *journal) LastSeq() uint64 { return uint64(len(j.kept())) }
 
 // office is a collector under test with all that is around it.
 type office struct {

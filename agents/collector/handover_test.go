@@ -35,17 +35,17 @@ func takenOver(t *testing.T, retained json.RawMessage, journal *journal) []wattl
 	ended := make(chan error, 1)
 	go func() { ended <- c.Run(ctx) }()
 	synctest.Wait()
-	have := len(journal.all)
+	have := len(journal.kept())
 	o.add("desk-1", metered)
 	after(12 * time.Second)
 	cancel()
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}
-	if len(journal.all) < have+2 {
-		t.Fatalf("%d readings", len(journal.all))
+	if len(journal.kept()) < have+2 {
+		t.Fatalf("%d readings", len(journal.kept()))
 	}
-	return journal.all[have:]
+	return journal.kept()[have:]
 }
 
 func encoded(t *testing.T, reading wattline.Reading) json.RawMessage {
@@ -155,7 +155,7 @@ func TestACollectorThatStartsAgainGoesOnWhereItWas(t *testing.T) {
 		takenOver(t, nil, j)
 		text := string(j.memos["desk-1"])
 		later := takenOver(t, nil, j)
-		if before := j.all[len(j.all)-len(later)-1]; later[0].EnergyWh-before.EnergyWh > 200 || later[0].CoversS == 0 {
+		if before := j.kept()[len(j.kept())-len(later)-1]; later[0].EnergyWh-before.EnergyWh > 200 || later[0].CoversS == 0 {
 			t.Errorf("from %+v it went on to %+v", before, later[0])
 		}
 		if text == "" || string(j.memos["desk-1"]) == "" {
