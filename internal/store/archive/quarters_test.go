@@ -20,7 +20,8 @@ import (
 // sealed runs Upkeep until all quarter-hours before an instant are sealed.
 func sealed(t *testing.T, a *archive.Archive, before time.Time) {
 	t.Helper()
-	defer keptUp(t, a)()
+	stop := keptUp(t, a)
+	defer stop()
 	testserver.Eventually(t, time.Minute, func() error {
 		if at := a.SealedBefore(); at.Before(before) {
 			return fmt.Errorf("sealed only before %v", at)
@@ -30,6 +31,7 @@ func sealed(t *testing.T, a *archive.Archive, before time.Time) {
 }
 
 func TestQuarterHoursOutliveTheirReadings(t *testing.T) {
+	t.Parallel()
 	const retention = 120 * 24 * time.Hour
 	now := time.Date(2026, 7, 7, 0, 0, 0, 0, time.UTC)
 	options := archive.Options{Dir: t.TempDir(), Retention: retention, Now: func() time.Time { return now }}
@@ -58,6 +60,7 @@ func TestQuarterHoursOutliveTheirReadings(t *testing.T) {
 }
 
 func TestReadingsStayUntilTheirQuarterHoursAreSealed(t *testing.T) {
+	t.Parallel()
 	const retention = 30 * 24 * time.Hour
 	now := start.AddDate(0, 0, 1)
 	options := archive.Options{Dir: t.TempDir(), Retention: retention, Now: func() time.Time { return now }}
@@ -112,6 +115,7 @@ func asModel(t *testing.T, a *archive.Archive, devices ...string) {
 }
 
 func TestADamagedFileOfQuarterHoursIsMadeAnew(t *testing.T) {
+	t.Parallel()
 	spoil := func(t *testing.T, path string) {
 		content, err := os.ReadFile(path)
 		if err != nil {
@@ -127,6 +131,7 @@ func TestADamagedFileOfQuarterHoursIsMadeAnew(t *testing.T) {
 		"a third of it is lost": spoil,
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			dir := t.TempDir()
 			a := open(t, archive.Options{Dir: dir})
 			write(t, a, span("a", 0, 4000))
@@ -147,6 +152,7 @@ func TestADamagedFileOfQuarterHoursIsMadeAnew(t *testing.T) {
 }
 
 func TestAFileOfQuarterHoursThatIsDamagedInUseIsMadeAnew(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	log := &recorder{}
 	a := open(t, archive.Options{Dir: dir, Log: log.logger()})

@@ -72,7 +72,7 @@ func scanRecord(rows *sql.Rows, level quarters.Level) (row, error) {
 	if err := rows.Scan(&key, &sealed, &data); err != nil {
 		return row{}, err
 	}
-	one := row{number: key >> dayBits, packed: quarters.Packed{Day: quarters.Day(key & (1<<dayBits - 1))}} //nolint:gosec // 20 bits
+	one := row{number: key >> dayBits, packed: quarters.Packed{Day: quarters.Day(key & (1<<dayBits - 1))}}
 	copy(one.packed.Sealed[:], sealed)
 	switch level {
 	case quarters.Days:

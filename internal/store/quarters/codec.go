@@ -104,7 +104,7 @@ type likely struct{ energy, covers, power, voltage, current wattline.Milli }
 type encoder struct{ data []byte }
 
 // unsigned writes a number that is hardly ever negative.
-func (e *encoder) unsigned(n int64) { e.data = binary.AppendUvarint(e.data, uint64(n)) } //nolint:gosec // modulo 2^64
+func (e *encoder) unsigned(n int64) { e.data = binary.AppendUvarint(e.data, uint64(n)) }
 
 func (e *encoder) signed(n int64) { e.data = binary.AppendVarint(e.data, n) }
 
@@ -184,13 +184,13 @@ func (d *decoder) unsigned() int64 {
 		return 0
 	}
 	d.data = d.data[size:]
-	return int64(n) //nolint:gosec // modulo 2^64
+	return int64(n)
 }
 
 // signed undoes the zigzag of binary.AppendVarint.
 func (d *decoder) signed() int64 {
-	n := uint64(d.unsigned())        //nolint:gosec // modulo 2^64
-	return int64(n>>1) ^ -int64(n&1) //nolint:gosec // modulo 2^64
+	n := uint64(d.unsigned())
+	return int64(n>>1) ^ -int64(n&1)
 }
 
 func (d *decoder) core(s *wattline.Summary, within span, before *likely) {

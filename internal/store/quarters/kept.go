@@ -2,7 +2,6 @@ package quarters
 
 import (
 	"context"
-
 	"time"
 
 	"github.com/wattline/wattline/internal/store"

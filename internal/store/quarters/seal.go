@@ -14,7 +14,7 @@ import (
 const sealAtOnce = 16
 
 // daysAtOnce is how many days of so many devices are sealed together.
-func daysAtOnce(devices int) Day { return Day(max(1, sealAtOnce/max(1, devices))) } //nolint:gosec // at most sealAtOnce
+func daysAtOnce(devices int) Day { return Day(max(1, sealAtOnce/max(1, devices))) }
 
 // job is some days of some devices, to be sealed up to an instant.
 type job struct {

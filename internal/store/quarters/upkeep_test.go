@@ -265,7 +265,7 @@ func TestNothingStaleIsSealed(t *testing.T) {
 	t.Run("when the clock is set back", func(t *testing.T) {
 		inOffice(t, func(o *office) {
 			ahead := 10 * time.Hour
-			o.kept.Keeper = quarters.New(quarters.Options{
+			o.Keeper = quarters.New(quarters.Options{
 				Kept: o.records, Raw: o.raw, Now: func() time.Time { return time.Now().Add(ahead) },
 			})
 			o.read("a", noon().AddDate(0, 0, -2), noon())
