@@ -12,6 +12,10 @@ import (
 	"github.com/wattline/wattline"
 )
 
+// maxPageBytes bounds the letters of a page as they are on disk; a message over
+// MQTT may have four times as much.
+const maxPageBytes = 1 << 20
+
 // deadLetters are the letters on disk. The writer adds to them while an operator
 // looks through them and has them sent again.
 type deadLetters struct {
@@ -58,6 +62,7 @@ func (d *deadLetters) count() error {
 	}
 	defer closeParts(parts)
 	for _, p := range parts {
+		_ = os.Remove(p.path + rewritten) // of a process that was killed
 		for line, err := range letterLines(p.file, 0) {
 			if err != nil {
 				return fmt.Errorf("dead-letter file: %w", err)
@@ -191,8 +196,10 @@ func (d *deadLetters) page(query wattline.DeadLettersQuery) (wattline.DeadLetter
 	}
 	kept := d.kept()
 	page := wattline.DeadLetterPage{Letters: []wattline.DeadLetter{}, Total: kept.letters, Unreadable: kept.unreadable}
+	size := 0
 	err = d.walk(from, func(line letterLine) bool {
-		if len(page.Letters) == query.Limit {
+		size += len(line.raw)
+		if len(page.Letters) == query.Limit || size > maxPageBytes && len(page.Letters) > 0 {
 			page.Next = place{line.at, line.id}.String()
 			return false
 		}

@@ -19,8 +19,12 @@ import (
 	"github.com/wattline/wattline/internal/strictjson"
 )
 
-// maxLine is beyond what a dead letter takes.
-const maxLine = 64 << 10
+const (
+	// maxLine is beyond what a dead letter takes.
+	maxLine = 64 << 10
+	// rewritten ends the name of a file that is to take another's place.
+	rewritten = ".new"
+)
 
 // keptLetter is a DeadLetter as it may be on disk: one that was sent again and
 // refused again counts how often.
@@ -140,7 +144,7 @@ func endLine(path string) (err error) {
 // replaceFile puts what write writes in a file's place, all of it or nothing.
 // Nothing is changed if write says so.
 func replaceFile(path string, write func(io.Writer) (changed bool, err error)) (err error) {
-	temporary := path + ".new"
+	temporary := path + rewritten
 	file, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package persist_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -132,6 +133,30 @@ func TestDeadLetters(t *testing.T) {
 		content, err := os.ReadFile(o.lettersPath())
 		if err != nil || string(content) != junk+"\n" {
 			t.Errorf("left is %.300q (%v)", content, err)
+		}
+	})
+	bubble(t, "come in pages that fit into a message, however long they are", func(t *testing.T) {
+		o := begin(t, nil)
+		o.store.set(refusing(func(wattline.Reading) string { return strings.Repeat("long ", 10_000) }))
+		for n := range 100 {
+			r := wattline.Reading{Device: fmt.Sprint("desk-", n), Time: wattline.At(time.Now()), Relay: wattline.RelayOn}
+			o.bus.deliver(r.Device, r)
+		}
+		time.Sleep(3 * time.Second)
+		pages, listed := 0, 0
+		for query := (wattline.DeadLettersQuery{}); ; pages++ {
+			page := o.letters(t, query)
+			text, err := json.Marshal(page)
+			if err != nil || len(text) > 2<<20 {
+				t.Fatalf("a page of %d bytes, %v", len(text), err)
+			}
+			listed += len(page.Letters)
+			if query.After = page.Next; query.After == "" {
+				break
+			}
+		}
+		if listed != 100 || pages < 3 {
+			t.Errorf("%d letters on %d pages", listed, pages)
 		}
 	})
 	bubble(t, "are counted where the oldest had to go for want of room", func(t *testing.T) {

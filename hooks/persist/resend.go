@@ -1,6 +1,7 @@
 package persist
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -112,7 +113,7 @@ func (h *Hook) sendAgain(ctx context.Context, letters []chosen) (verdicts, error
 		}
 		for _, r := range refused.Readings {
 			if r.Index >= 0 && r.Index < len(batch) {
-				found[batch[r.Index].id] = r.Reason
+				found[batch[r.Index].id] = cmp.Or(r.Reason, "the store gives no reason")
 			}
 		}
 	}
@@ -122,9 +123,12 @@ func (h *Hook) sendAgain(ctx context.Context, letters []chosen) (verdicts, error
 // choose is the letters with these ids, or those from a place on, each identity
 // once, at most maxResent; and the id of the one after them.
 func (d *deadLetters) choose(ids []string, from place) (letters []chosen, next string, err error) {
-	seen := map[string]bool{}
+	wanted, seen := map[string]bool{}, map[string]bool{}
+	for _, id := range ids {
+		wanted[id] = true
+	}
 	err = d.walk(from, func(line letterLine) bool {
-		if seen[line.id] || len(ids) > 0 && !slices.Contains(ids, line.id) {
+		if seen[line.id] || len(ids) > 0 && !wanted[line.id] {
 			return true
 		}
 		if len(letters) == maxResent {
