@@ -128,6 +128,7 @@ func (s *site) run(steps []plan.Step, p *progress) truth.Ledger {
 	s.t.Logf("everything was ready after %v", p.elapsed())
 	faults := append(runner.faults, s.freeze())
 	s.drained(m, r)
+	s.accounted()
 	s.t.Logf("everything was stored after %v", p.elapsed())
 	stopWatching()
 	watchers.Wait()

@@ -81,6 +81,47 @@ func (s *site) drained(m *mqtt, r *record) {
 	})
 }
 
+// accounted waits until the API says of the journal and of both hooks that nothing
+// is behind; that nothing was lost or refused must be so at once.
+func (s *site) accounted() {
+	s.t.Helper()
+	var journals struct {
+		Journals []struct{ Journal wattline.JournalStatus }
+	}
+	var hooks struct {
+		Hooks []struct{ Status wattline.HookStatus }
+	}
+	testserver.Eventually(s.t, patience, func() error {
+		err := errors.Join(
+			s.doors[plan.Gateway].get(context.Background(), "/api/v1/system/journal", &journals),
+			s.doors[plan.Gateway].get(context.Background(), "/api/v1/system/hooks", &hooks))
+		switch {
+		case err != nil:
+			return err
+		case len(journals.Journals) != 1 || len(hooks.Hooks) != 2:
+			return fmt.Errorf("%d journals and %d hooks are listed", len(journals.Journals), len(hooks.Hooks))
+		}
+		waits := journals.Journals[0].Journal.Hooks
+		if len(waits) != 3 || slices.ContainsFunc(waits, func(h wattline.JournalHook) bool { return h.Behind > 0 }) {
+			return fmt.Errorf("the journal waits for %+v", waits)
+		}
+		for _, h := range hooks.Hooks {
+			if slices.ContainsFunc(h.Status.Streams, func(one wattline.HookStream) bool { return one.Behind > 0 }) || h.Status.Failing+h.Status.DiskError != "" {
+				return fmt.Errorf("a hook says %+v", h.Status)
+			}
+		}
+		return nil
+	})
+	if j := journals.Journals[0].Journal; j.Dropped > 0 || j.SetAside+j.Error != "" {
+		s.t.Errorf("the journal says %+v", j)
+	}
+	for _, h := range hooks.Hooks {
+		if h.Status.Lost > 0 || h.Status.DeadLetters > 0 {
+			s.t.Errorf("a hook says %+v", h.Status)
+		}
+	}
+}
+
 // collect asks each store for all that it has, through its own history, and
 // InfluxDB itself too.
 func (s *site) collect(m *mqtt, since time.Time) map[string][]wattline.Reading {
