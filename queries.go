@@ -107,7 +107,7 @@ type ConsumptionQuery struct {
 }
 
 // ConsumptionPage is the answer, ordered by window and then group name. Next is
-// empty on the last page.
+// empty on the last page; a page may be shorter than its limit before that.
 type ConsumptionPage struct {
 	Rows []Consumption `json:"rows"`
 	Next string        `json:"next,omitempty"`
