@@ -45,12 +45,18 @@ type stretch struct {
 	observed   bool
 }
 
+// subject is what is read: a device, perhaps an outlet of a strip, so often.
+type subject struct {
+	device, outlet string
+	interval       time.Duration
+}
+
 // account turns a measurement into the reading that follows previous, which is
 // nil for a device's first. Its energy is that of the plug's counter as far as
 // that goes, filled in by integrating power.
-func account(device string, previous *counted, m kasa.Measurement, interval time.Duration) counted {
-	next := counted{plug: hardware(m), Reading: wattline.Reading{
-		Device: device, Time: wattline.At(m.At),
+func account(of subject, previous *counted, m kasa.Measurement) counted {
+	next := counted{plug: of.hardware(m.Info.MAC), Reading: wattline.Reading{
+		Device: of.device, Time: wattline.At(m.At),
 		PowerW: m.Meter.PowerW, VoltageV: m.Meter.VoltageV, CurrentA: m.Meter.CurrentA,
 		MeterWh: m.Meter.TotalWh, Relay: m.Relay, RSSIdBm: m.RSSIdBm,
 	}}
@@ -68,7 +74,7 @@ func account(device string, previous *counted, m kasa.Measurement, interval time
 	if next.plug == "" {
 		next.plug = previous.plug
 	}
-	s := between(*previous, next.Reading, interval)
+	s := between(*previous, next.Reading, of.interval)
 	if s.observed {
 		next.CoversS = wattline.Milli(s.elapsed.Milliseconds())
 	} else {

@@ -55,7 +55,7 @@ func TestAccount(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			previous := before()
 			m := measured(start.Add(c.after), c.power, c.meter)
-			got := account("desk-1", &previous, m, interval)
+			got := account(subject{device: "desk-1", interval: interval}, &previous, m)
 			if wentBack := previous.Time.Sub(m.At); wentBack > store.FutureTolerance && !got.Time.Equal(m.At) {
 				t.Errorf("taken at %v and stamped %v", m.At, got.Time)
 			}
@@ -64,7 +64,7 @@ func TestAccount(t *testing.T) {
 			}
 		})
 	}
-	if got := account("desk-1", nil, measured(start, 72_000, 5_000), interval); got.CoversS != 0 || got.EnergyWh != 5_500 || got.Quality != 0 {
+	if got := account(subject{device: "desk-1", interval: interval}, nil, measured(start, 72_000, 5_000)); got.CoversS != 0 || got.EnergyWh != 5_500 || got.Quality != 0 {
 		t.Errorf("a device's first reading: %+v", got)
 	}
 }
@@ -72,7 +72,7 @@ func TestAccount(t *testing.T) {
 func TestACounterThatShowedNonsenseOnceCostsNothing(t *testing.T) {
 	var previous *counted
 	for i, total := range []wattline.Milli{16_323_000, 0, 16_323_000, 16_324_000, 16_325_000} {
-		reading := account("desk-1", previous, measured(start.Add(time.Duration(i)*5*time.Second), 36_000, total), 5*time.Second)
+		reading := account(subject{device: "desk-1", interval: 5 * time.Second}, previous, measured(start.Add(time.Duration(i)*5*time.Second), 36_000, total))
 		previous = &reading
 	}
 	if used := previous.EnergyWh - 16_323_500; used < 1_000 || used > 3_000 {

@@ -130,7 +130,7 @@ func TestAPowerSpikeDoesNotMoveTheEnergy(t *testing.T) {
 	}
 	spike := w.measure()
 	spike.Meter.PowerW = 500_000_000
-	next := account("desk-1", w.last, spike, w.interval)
+	next := account(subject{device: "desk-1", interval: w.interval}, w.last, spike)
 	if w.last = &next; !next.Quality.Has(wattline.QualityImplausible) {
 		t.Error("it is not flagged")
 	}

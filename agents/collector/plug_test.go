@@ -67,7 +67,7 @@ type watch struct {
 func newWatch(s *socket, interval time.Duration) *watch { return &watch{socket: s, interval: interval} }
 
 func (w *watch) read() counted {
-	next := account("desk-1", w.last, w.measure(), w.interval)
+	next := account(subject{device: "desk-1", interval: w.interval}, w.last, w.measure())
 	if w.last == nil {
 		w.first = next.EnergyWh - w.used()
 	}

@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/agents/kasa"
 )
@@ -31,6 +33,8 @@ type poller struct {
 	// at, and begun tells that it was.
 	seq   uint64
 	begun bool
+	// swapped limits how often is said that another plug answers.
+	swapped rate.Sometimes
 
 	// told is the last state heard on the bus: this collector's own, or a
 	// controller's.
@@ -41,6 +45,7 @@ func (c *Collector) newPoller(device wattline.Device) *poller {
 	p := &poller{
 		Collector: c, device: device, interval: device.Poll(c.options.Poll),
 		done: make(chan struct{}), turn: make(chan struct{}, 1),
+		swapped: rate.Sometimes{First: 1, Interval: time.Hour},
 		state: wattline.State{
 			Device: device.ID, Availability: wattline.AvailabilityUnknown, Since: wattline.At(time.Now()), Collector: c.options.Bus.Instance(),
 		},

@@ -17,13 +17,15 @@ func (p *poller) record(ctx context.Context, m kasa.Measurement) (*wattline.Read
 		return nil, nil
 	}
 	p.recall()
-	next := account(p.device.ID, p.previous, m, p.interval)
+	next := account(p.subject(), p.previous, m)
 	if err := next.Validate(); err != nil {
 		p.state.Error = &wattline.StateError{Class: string(kasa.ClassGarbage), Message: err.Error()}
 		return nil, err
 	}
 	if p.previous != nil && next.replaces(*p.previous) {
-		p.log.Info("another plug answers for the device", "device", p.device.ID, "was", p.previous.plug, "is", next.plug)
+		p.swapped.Do(func() {
+			p.log.Info("another plug answers for the device", "device", p.device.ID, "was", p.previous.plug, "is", next.plug)
+		})
 	}
 	readings, err := p.askDays(ctx, &next)
 	if err != nil {
@@ -50,6 +52,10 @@ func (p *poller) record(ctx context.Context, m kasa.Measurement) (*wattline.Read
 	p.previous, p.seq = &next, newest.Seq
 	p.retain(ctx, wattline.Topic{Kind: wattline.TopicData, Site: p.device.Site, Device: p.device.ID}, newest)
 	return &newest, nil
+}
+
+func (p *poller) subject() subject {
+	return subject{device: p.device.ID, outlet: p.target.Outlet, interval: p.interval}
 }
 
 // askDays completes a reading by the plug's own statistics where they are due, and
@@ -101,6 +107,7 @@ func (p *poller) recall() {
 	p.begun = true
 	if published := p.handover.take(p.device.ID, last.Time); published != nil {
 		p.log.Info("device is taken over from another collector", "device", p.device.ID, "since", published.Time)
+		published.plug = p.subject().hardware(published.plug)
 		p.previous = published
 	}
 }

@@ -7,12 +7,14 @@ import (
 	"github.com/wattline/wattline/agents/kasa"
 )
 
-// hardware is what tells a plug from another one behind the same name.
-func hardware(m kasa.Measurement) string {
-	if m.Info.MAC != "" {
-		return m.Info.MAC
+// hardware is what tells a plug, or an outlet, from another one behind the same
+// name; empty where the plug does not say.
+func (s subject) hardware(mac string) string {
+	if mac == "" || s.outlet == "" {
+		return mac
 	}
-	return m.Info.DeviceID
+	const suffix = 2 // an outlet may be named in full
+	return mac + "/" + s.outlet[max(0, len(s.outlet)-suffix):]
 }
 
 // replaces tells whether another plug was read than before.

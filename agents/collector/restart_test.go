@@ -159,3 +159,15 @@ func TestAPlugWithoutAnIdentityReplacesNone(t *testing.T) {
 		w.pass(5*time.Second, 60_000)
 	}
 }
+
+func TestOutletsOfAStripAreToldApart(t *testing.T) {
+	const mac, whole = "B0:95:75:00:03:00", "800600000000000000000000000000000000030001"
+	for outlet, want := range map[string]string{"": mac, "01": mac + "/01", whole: mac + "/01", "02": mac + "/02"} {
+		if got := (subject{outlet: outlet}).hardware(mac); got != want {
+			t.Errorf("outlet %q is %q", outlet, got)
+		}
+	}
+	if got := (subject{outlet: "01"}).hardware(""); got != "" {
+		t.Errorf("without an address it is %q", got)
+	}
+}
