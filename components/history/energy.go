@@ -122,12 +122,13 @@ type total struct {
 	known, read, estimated bool
 	energy, mean           wattline.Milli
 	hasMean                bool
-	covered                time.Duration
-	lowest, highest        wattline.Milli
+	// coveredMS is in milliseconds: 300 devices and a year are too many nanoseconds.
+	coveredMS       int64
+	lowest, highest wattline.Milli
 }
 
 func (t *total) add(u use) {
-	t.covered += u.covered
+	t.coveredMS += u.covered.Milliseconds()
 	if u.known {
 		t.known = true
 		t.energy += u.energy
@@ -154,8 +155,8 @@ func (t *total) row(group string, devices int, window span) wattline.Consumption
 	row := wattline.Consumption{
 		Group: group, Start: wattline.At(window.start), End: wattline.At(window.end), Estimated: t.estimated,
 	}
-	if length := window.end.Sub(window.start) * time.Duration(devices); length > 0 {
-		row.Coverage = wattline.Milli(min(1000, (1000*t.covered+length/2)/length))
+	if lengthMS := window.end.Sub(window.start).Milliseconds() * int64(devices); lengthMS > 0 {
+		row.Coverage = wattline.Milli(min(1000, (1000*t.coveredMS+lengthMS/2)/lengthMS))
 	}
 	if t.known {
 		row.EnergyWh = &t.energy
