@@ -27,6 +27,13 @@ func newRecords() *records {
 	return &records{kept: map[string]map[quarters.Day]quarters.Packed{}, since: map[string]quarters.Day{}}
 }
 
+// fail makes every call return an error, until it is nil again.
+func (r *records) fail(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.failure = err
+}
+
 func (r *records) Records(ctx context.Context, query quarters.Query, visit func(*quarters.Packed) error) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -169,6 +176,13 @@ func (r *raw) Summaries(ctx context.Context, query quarters.RawQuery) ([]store.S
 		during(query)
 	}
 	return all, nil
+}
+
+// questions is how often it was asked.
+func (r *raw) questions() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.asked
 }
 
 func pointOf(reading wattline.Reading) *wattline.Point {

@@ -90,7 +90,7 @@ func (o *office) read(device string, from, to time.Time) {
 // that they took.
 func (o *office) asks(from, to time.Time, devices ...string) int {
 	o.Helper()
-	before := o.raw.asked
+	before := o.raw.questions()
 	for _, every := range []time.Duration{store.QuarterHour, time.Hour, 24 * time.Hour} {
 		query := store.SummaryQuery{Devices: devices, From: from, To: to, Every: every, Values: true}
 		want, err := o.model.Summaries(o.Context(), query)
@@ -105,7 +105,7 @@ func (o *office) asks(from, to time.Time, devices ...string) int {
 			o.Fatalf("%+v (-readings +records):\n%s", query, diff)
 		}
 	}
-	return o.raw.asked - before
+	return o.raw.questions() - before
 }
 
 func TestUpkeepSealsWhatHasEnded(t *testing.T) {
@@ -185,7 +185,7 @@ func TestUpkeepCatchesUpWithAllThatThereIs(t *testing.T) {
 func TestUpkeepTriesAgainWhatFailed(t *testing.T) {
 	inOffice(t, func(o *office) {
 		o.read("a", noon().AddDate(0, 0, -3), noon())
-		o.records.failure = errors.New("the disk is gone")
+		o.records.fail(errors.New("the disk is gone"))
 		o.begin()
 		o.pass(time.Hour)
 		if err := o.kept.write(o.Context(), []wattline.Reading{reading("b", noon().AddDate(0, 0, -1))}); err == nil {
@@ -194,7 +194,7 @@ func TestUpkeepTriesAgainWhatFailed(t *testing.T) {
 		if !o.SealedBefore().Before(noon().AddDate(0, 0, -3)) {
 			o.Errorf("sealed before %v", o.SealedBefore())
 		}
-		o.records.failure = nil
+		o.records.fail(nil)
 		o.pass(5 * time.Minute)
 		if n := o.asks(noon().AddDate(0, 0, -2), noon().AddDate(0, 0, -1), "a"); n != 0 {
 			o.Errorf("%d questions went to the readings", n)
