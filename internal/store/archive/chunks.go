@@ -15,8 +15,11 @@ import (
 	"github.com/prometheus/prometheus/util/compression"
 )
 
-// newLog is where the late log is written anew before it takes its place.
-const newLog = "wbl-new"
+// The late log is written anew beside the old one, which then makes way.
+const (
+	newLog = "wbl-new"
+	oldLog = "wbl-old"
+)
 
 // forgetChunks makes the TSDB read everything from its logs.
 //
@@ -32,31 +35,36 @@ func (a *Archive) forgetChunks() (torn, err error) {
 	if err := os.RemoveAll(filepath.Join(a.options.Dir, chunkFolder)); err != nil {
 		return nil, err
 	}
-	log, rewritten := filepath.Join(a.options.Dir, wblFolder), filepath.Join(a.options.Dir, newLog)
+	log := filepath.Join(a.options.Dir, wblFolder)
+	rewritten, old := filepath.Join(a.options.Dir, newLog), filepath.Join(a.options.Dir, oldLog)
 	switch _, err := os.Stat(log); {
 	case errors.Is(err, fs.ErrNotExist):
-		// It may have stopped between removing the old one and naming the new.
+		// It may have stopped between the two renames: the new one is whole then.
 		if err := os.Rename(rewritten, log); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
 		}
-		return nil, nil
+		return nil, os.RemoveAll(old)
 	case err != nil:
 		return nil, err
 	}
-	if err := os.RemoveAll(rewritten); err != nil {
+	if err := errors.Join(os.RemoveAll(rewritten), os.RemoveAll(old)); err != nil {
 		return nil, err
 	}
 	torn, err = a.copyWithoutMarks(log, rewritten)
 	if err != nil {
 		return nil, fmt.Errorf("write the late log anew: %w", err)
 	}
-	if err := os.RemoveAll(log); err != nil {
+	if err := syncFolder(rewritten, (*os.File).Sync); err != nil {
 		return nil, err
 	}
-	if err := os.Rename(rewritten, log); err != nil {
+	// Removing a folder takes more than one step; taking its name away does not.
+	if err := os.Rename(log, old); err != nil {
 		return nil, err
 	}
-	return torn, syncFolder(a.options.Dir, (*os.File).Sync)
+	if err := errors.Join(os.Rename(rewritten, log), syncFolder(a.options.Dir, (*os.File).Sync)); err != nil {
+		return nil, err
+	}
+	return torn, os.RemoveAll(old)
 }
 
 // copyWithoutMarks copies a late log, up to a tear if it has one.

@@ -23,6 +23,9 @@ const childFolder = "WATTLINE_TEST_ARCHIVE"
 
 const crashDevice = "crash"
 
+// daysLater is when all that is written by crashBatch is long over.
+func daysLater() time.Time { return start.AddDate(0, 0, 3) }
+
 // crashBatch is the nth batch of the child: some readings in order and some that
 // are hours late, so that both logs are written.
 func crashBatch(n int) []wattline.Reading {
@@ -39,14 +42,16 @@ func crashBatch(n int) []wattline.Reading {
 	return batch
 }
 
-// child writes batches from the one on that its standard input names, and says
-// which are on disk, until it is killed.
+// child writes batches from the one on that its last argument names, and says which
+// are on disk, until it is killed. Quarter-hours are sealed meanwhile, all of which
+// are long over.
 func child(dir string) int {
-	a, err := archive.Open(context.Background(), archive.WithSmallSegments(archive.Options{Dir: dir}))
+	a, err := archive.Open(context.Background(), archive.WithSmallSegments(archive.Options{Dir: dir, Now: daysLater}))
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
+	go func() { _ = a.Upkeep(context.Background()) }()
 	n, err := strconv.Atoi(os.Args[len(os.Args)-1])
 	last, endless := strconv.Atoi(os.Getenv(childBatches))
 	for ; err == nil && (endless != nil || n < last); n++ {
@@ -61,7 +66,8 @@ func child(dir string) int {
 	return 1
 }
 
-func TestNothingAcknowledgedIsMissingAfterAKill(t *testing.T) {
+func TestNothingAcknowledgedIsMissingAfterAKillAndAnswersAreTrue(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	random := rand.New(rand.NewPCG(1, uint64(time.Now().UnixNano())))
 	acknowledged := -1
@@ -74,11 +80,14 @@ func TestNothingAcknowledgedIsMissingAfterAKill(t *testing.T) {
 		inFlight := crashBatch(acknowledged + 1)
 		slices.SortFunc(expected, func(x, y wattline.Reading) int { return x.Time.Compare(y.Time.Time) })
 
-		a := open(t, archive.Options{Dir: dir})
+		a := open(t, archive.Options{Dir: dir, Now: daysLater})
 		got := slices.DeleteFunc(read(t, a, crashDevice), func(r wattline.Reading) bool { return slices.Contains(inFlight, r) })
 		if !slices.Equal(expected, got) {
 			t.Fatalf("after batch %d of a kill at random: %s", acknowledged, difference(expected, got))
 		}
+		asModel(t, a, crashDevice)
+		sealed(t, a, daysLater().Add(-2*time.Hour))
+		asModel(t, a, crashDevice)
 		closeIt(t, a)
 	}
 	if acknowledged < 12 {
