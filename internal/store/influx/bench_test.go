@@ -2,6 +2,7 @@ package influx_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -205,6 +206,15 @@ func fill(b *testing.B, server *testserver.InfluxServer, options influx.Options)
 	s := open(b, options)
 	defer s.Close()
 	if _, err := s.Rebuild(b.Context(), store.RebuildQuery{Devices: question.Devices, From: begin, To: end}); err != nil {
+		b.Fatal(err)
+	}
+	// What is left is to note where the devices begin.
+	ctx, cancel := context.WithCancel(b.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Upkeep(ctx) }()
+	testserver.Eventually(b, 10*time.Minute, noted(server, options.Bucket, benchPlugs))
+	cancel()
+	if err := <-ended; err != nil {
 		b.Fatal(err)
 	}
 	return question

@@ -25,6 +25,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -103,6 +104,8 @@ func New(options Options) (*Store, error) {
 	s.http = &http.Client{Transport: guard{clock: &s.clock, next: &http.Transport{
 		Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: maxIdle, IdleConnTimeout: idleTimeout,
 		WriteBufferSize: writeBuffer,
+		// Within a building the time to compress is longer than what it saves.
+		DisableCompression: strings.HasPrefix(options.URL, "http:"),
 	}}}
 	settings := influxdb.DefaultOptions().SetPrecision(precision).SetHTTPClient(s.http).
 		SetApplicationName("wattline").SetLogLevel(0)

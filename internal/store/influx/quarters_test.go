@@ -288,14 +288,7 @@ func TestUpkeepSealsWhatIsThereAndEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- s.near.Upkeep(ctx) }()
-	// When all days have been gone through, it notes where the devices begin.
-	flux := `from(bucket: "` + s.bucket + `-quarters") |> range(start: 2000-01-01T00:00:00Z) |> filter(fn: (r) => r._measurement == "since")`
-	testserver.Eventually(t, time.Minute, func() error {
-		if noted := s.server.Query(flux); len(noted) < len(devices) {
-			return fmt.Errorf("%d devices of %d are gone through", len(noted), len(devices))
-		}
-		return nil
-	})
+	testserver.Eventually(t, time.Minute, noted(s.server, s.bucket, len(devices)))
 	if got := s.rebuild(t, s.behind, devices); got != (store.Rebuilt{Days: 6}) {
 		t.Errorf("what was right is changed: %+v", got)
 	}
@@ -308,5 +301,17 @@ func TestUpkeepSealsWhatIsThereAndEndsWithItsContext(t *testing.T) {
 	got, err := s.near.Devices(t.Context())
 	if err != nil || !slices.Equal(got, devices) {
 		t.Errorf("devices are %v, %v", got, err)
+	}
+}
+
+// noted tells whether Upkeep has gone through all days of so many devices: then it
+// notes where they begin.
+func noted(server *testserver.InfluxServer, bucket string, devices int) func() error {
+	flux := `from(bucket: "` + bucket + `-quarters") |> range(start: 2000-01-01T00:00:00Z) |> filter(fn: (r) => r._measurement == "since")`
+	return func() error {
+		if noted := server.Query(flux); len(noted) < devices {
+			return fmt.Errorf("%d devices of %d are gone through", len(noted), devices)
+		}
+		return nil
 	}
 }

@@ -43,15 +43,8 @@ const (
 	fieldSince       = "day" // a number, as quarters.Day
 )
 
-// recordsAtOnce bounds the records of one request, so that it ends in time and
-// what is read at once stays below some 20 MB.
-func recordsAtOnce(level quarters.Level) int {
-	const days, quarterHours = 20_000, 4_000
-	if level == quarters.Quarters {
-		return quarterHours
-	}
-	return days
-}
+// recordsAtOnce bounds the records of one request, so that it ends in time.
+const recordsAtOnce = 100_000
 
 // deviceDay names a record.
 type deviceDay struct {
@@ -80,55 +73,45 @@ func levelField(level quarters.Level) string {
 	}[level]
 }
 
-// Records reads records and marks together.
+// Records reads the marks, of which there are few, and then the records as they
+// come, so that one is looked at while the server makes the next.
 func (r *records) Records(ctx context.Context, q quarters.Query, visit func(*quarters.Packed) error) error {
 	days := int(q.To-q.From) + 1
-	for devices := range slices.Chunk(q.Devices, max(1, min(devicesAtOnce, recordsAtOnce(q.Level)/days))) {
+	for devices := range slices.Chunk(q.Devices, max(1, min(devicesAtOnce, recordsAtOnce/days))) {
 		part := q
 		part.Devices = devices
-		texts, marks, err := r.read(ctx, part)
-		if isMissing(err) {
-			continue // nothing was ever sealed
-		}
-		if err != nil {
+		err := r.records(ctx, part, visit)
+		if err != nil && !isMissing(err) { // nothing was ever sealed
 			return err
-		}
-		if r.marks != nil && q.Level == quarters.Quarters {
-			r.remember(part, marks)
-		}
-		for _, one := range texts {
-			if err := visit(one.unpack(q.Level, marks[one.deviceDay])); err != nil {
-				return err
-			}
 		}
 	}
 	return nil
 }
 
-// recordText is a field of a record, as it is kept.
-type recordText struct {
-	deviceDay
-	text string
-}
-
-// read reads one field of the records, by device and day, and the marks of the
-// days of which late readings have come.
-func (r *records) read(ctx context.Context, q quarters.Query) (texts []recordText, marks map[deviceDay]string, err error) {
-	marks = map[deviceDay]string{}
+func (r *records) records(ctx context.Context, q quarters.Query, visit func(*quarters.Packed) error) error {
 	within := source{r.options.Quarters, recordMeasurement, q.Devices, q.From.Start(), (q.To + 1).Start()}
-	flux := within.fields(levelField(q.Level), fieldMark) + kept
-	err = r.query(ctx, flux, func(record *query.FluxRecord) error {
-		device, _ := record.ValueByKey("device").(string)
-		name := deviceDay{device, quarters.DayOf(record.Time())}
-		text, _ := record.Value().(string)
-		if record.Field() == fieldMark {
-			marks[name] = text
-			return nil
-		}
-		texts = append(texts, recordText{name, text})
+	marks := map[deviceDay]string{}
+	err := r.query(ctx, within.fields(fieldMark)+kept, func(record *query.FluxRecord) error {
+		marks[dayOf(record)], _ = record.Value().(string)
 		return nil
 	})
-	return texts, marks, err
+	if err != nil {
+		return err
+	}
+	if r.marks != nil && q.Level == quarters.Quarters {
+		r.remember(q, marks)
+	}
+	return r.query(ctx, within.fields(levelField(q.Level))+kept, func(record *query.FluxRecord) error {
+		name := dayOf(record)
+		text, _ := record.Value().(string)
+		return visit(unpack(name, text, q.Level, marks[name]))
+	})
+}
+
+// dayOf is which record a row of an answer belongs to.
+func dayOf(record *query.FluxRecord) deviceDay {
+	device, _ := record.ValueByKey("device").(string)
+	return deviceDay{device, quarters.DayOf(record.Time())}
 }
 
 func (r *records) remember(q quarters.Query, marks map[deviceDay]string) {
@@ -147,9 +130,9 @@ func (r *records) remember(q quarters.Query, marks map[deviceDay]string) {
 
 // unpack reads a field of a record that has a mark now. What Wattline did not
 // write has nothing sealed, and no level that could be read.
-func (t recordText) unpack(level quarters.Level, mark string) *quarters.Packed {
-	one := &quarters.Packed{Device: t.device, Day: t.day}
-	sealedWith, rest, _ := strings.Cut(t.text, " ")
+func unpack(name deviceDay, text string, level quarters.Level, mark string) *quarters.Packed {
+	one := &quarters.Packed{Device: name.device, Day: name.day}
+	sealedWith, rest, _ := strings.Cut(text, " ")
 	set, packed, _ := strings.Cut(rest, " ")
 	sealed, err := base64.StdEncoding.DecodeString(set)
 	if err != nil || len(sealed) != len(one.Sealed) {

@@ -21,6 +21,10 @@ const (
 	// tellEvery is how often the late readings of this process are told to the
 	// Keeper that seals.
 	tellEvery = 10 * time.Second
+	// A question is put for so many devices at once, and two such at a time: while
+	// the server makes one answer, another is added up.
+	keeperDevices  = 150
+	keeperParallel = 2
 )
 
 // Summaries answers from the quarter-hours where they are sealed. See store.Store.
@@ -35,7 +39,7 @@ func (s *Store) Summaries(ctx context.Context, q store.SummaryQuery) ([]store.Se
 // quarter-hour all readings are there or none.
 func (s *Store) keeper(kept *records) *quarters.Keeper {
 	return quarters.New(quarters.Options{
-		Kept: kept, Raw: rawReadings{s}, Chunk: devicesAtOnce,
+		Kept: kept, Raw: rawReadings{s}, Chunk: keeperDevices, Parallel: keeperParallel,
 		Now: s.clock.now, Log: s.options.Log, Metrics: s.options.Metrics,
 	})
 }
