@@ -51,6 +51,7 @@ type CommandsResponse struct {
 //	@Failure		415		{object}	Problem	"unsupported_media_type"
 //	@Failure		429		{object}	Problem	"busy"
 //	@Failure		500		{object}	Problem	"internal"
+//	@Failure		503		{object}	Problem	"broker_down"
 //	@Router			/api/v1/commands [post]
 func (g *Gateway) postCommands(c *gin.Context) error {
 	if err := noQuery(c); err != nil {
@@ -63,7 +64,10 @@ func (g *Gateway) postCommands(c *gin.Context) error {
 	if err := request.validate(); err != nil {
 		return err
 	}
-	ids := g.shadow.targets(request.Selector)
+	ids, err := g.shadow.targets(request.Selector)
+	if err != nil {
+		return err
+	}
 	if most := g.options.Limits.CommandDevices; len(ids) > most {
 		return wattline.Invalid(wattline.FieldError{
 			Field: "selector", Reason: fmt.Sprintf("chooses %d devices; one request may command %d", len(ids), most),
@@ -102,8 +106,14 @@ func (r CommandsRequest) validate() error {
 }
 
 // targets is the ids that a selector means, in order: the devices that it
-// chooses, and the ids that it names and nobody has.
-func (s *shadow) targets(selector wattline.Selector) []string {
+// chooses, and the ids that it names and nobody has. It is an error before all
+// devices are known, unless the ids are all that is asked for.
+func (s *shadow) targets(selector wattline.Selector) ([]string, error) {
+	if len(selector.IDs) == 0 {
+		if err := s.complete(); err != nil {
+			return nil, err
+		}
+	}
 	ids := idsOf(selector.Select(s.devices()))
 	for _, id := range selector.IDs {
 		if _, known := s.find(id); !known {
@@ -111,7 +121,7 @@ func (s *shadow) targets(selector wattline.Selector) []string {
 		}
 	}
 	slices.Sort(ids)
-	return slices.Compact(ids)
+	return slices.Compact(ids), nil
 }
 
 // commandAll gives an order to each device, some at a time, and returns one
@@ -148,7 +158,7 @@ func (g *Gateway) commandOne(ctx context.Context, id string, o order) wattline.R
 func (g *Gateway) tryCommand(ctx context.Context, id string, o order) (wattline.Result, error) {
 	snap, known := g.shadow.find(id)
 	if !known {
-		return wattline.Result{}, noDevice(id)
+		return wattline.Result{}, g.shadow.noDevice(id)
 	}
 	deadline, _ := ctx.Deadline()
 	if o.timeout = time.Until(deadline); o.timeout <= 0 || ctx.Err() != nil {

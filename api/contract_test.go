@@ -86,6 +86,10 @@ func TestEveryDescribedAnswerIsGivenAndIsAsDescribed(t *testing.T) {
 	o := open(t)
 	o.bus.set(func(b *fakeBus) { b.connected = false })
 	note("getReady", o.get(t, "/-/ready").status)
+	o.SetComplete(false)
+	note("listDevices", o.get(t, "/api/v1/devices").status)
+	note("getDevice", o.get(t, "/api/v1/devices/unheard").status)
+	note("postCommands", o.do(t, http.MethodPost, "/api/v1/commands", `{"selector":{"all":true},"action":"on"}`).status)
 	bare := open(t, func(options *api.Options) { options.Metrics = nil })
 	note("getMetrics", bare.get(t, "/metrics").status)
 

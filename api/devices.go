@@ -45,6 +45,7 @@ const defaultDevicePage = 100
 //	@Failure		403			{object}	Problem	"forbidden"
 //	@Failure		429			{object}	Problem	"busy"
 //	@Failure		500			{object}	Problem	"internal"
+//	@Failure		503			{object}	Problem	"broker_down"
 //	@Router			/api/v1/devices [get]
 func (g *Gateway) listDevices(c *gin.Context) error {
 	p, err := readParams(c.Request)
@@ -56,6 +57,9 @@ func (g *Gateway) listDevices(c *gin.Context) error {
 	limit := p.limit(defaultDevicePage)
 	at, _ := p.cursor(c.Request)
 	if err := p.err(); err != nil {
+		return err
+	}
+	if err := g.shadow.complete(); err != nil {
 		return err
 	}
 	selector.All = selector.IsZero()
@@ -103,6 +107,7 @@ func (g *Gateway) item(snap *snapshot) DeviceItem {
 //	@Failure	404	{object}	Problem	"not_found"
 //	@Failure	429	{object}	Problem	"busy"
 //	@Failure	500	{object}	Problem	"internal"
+//	@Failure	503	{object}	Problem	"broker_down"
 //	@Router		/api/v1/devices/{id} [get]
 func (g *Gateway) getDevice(c *gin.Context) error {
 	if err := noQuery(c); err != nil {
@@ -125,5 +130,5 @@ func (g *Gateway) device(c *gin.Context) (*snapshot, error) {
 	if err := wattline.CheckID(id); err != nil {
 		return nil, wattline.Invalid(wattline.FieldError{Field: "id", Reason: err.Error()})
 	}
-	return nil, noDevice(id)
+	return nil, g.shadow.noDevice(id)
 }

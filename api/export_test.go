@@ -27,3 +27,6 @@ func (g *Gateway) ShadowSize() int {
 	defer g.shadow.mu.RUnlock()
 	return len(g.shadow.slots)
 }
+
+// SetComplete has the shadow know all devices, or not.
+func (g *Gateway) SetComplete(complete bool) { g.shadow.loaded.Store(complete) }

@@ -61,6 +61,7 @@ func open(t testing.TB, change ...func(*api.Options)) *office {
 	}
 	o := &office{Gateway: gateway, bus: fake, validator: validator, seen: map[string]bool{}}
 	o.furnish(t)
+	gateway.SetComplete(true)
 	return o
 }
 

@@ -69,11 +69,17 @@ func (p *params) selection() wattline.Selector {
 }
 
 // choose is the devices that a selector means, in the order of ids. A device
-// that it names and that is not there is a not_found error.
+// that it names and that is not there is a not_found error; before all are known,
+// only what it names can be chosen.
 func (s *shadow) choose(selector wattline.Selector) ([]wattline.Device, error) {
 	for _, id := range selector.IDs {
 		if _, known := s.find(id); !known {
-			return nil, noDevice(id)
+			return nil, s.noDevice(id)
+		}
+	}
+	if len(selector.IDs) == 0 {
+		if err := s.complete(); err != nil {
+			return nil, err
 		}
 	}
 	if selector.IsZero() {
@@ -96,7 +102,20 @@ func matches(selector wattline.Selector, device wattline.Device) bool {
 	return len(selector.Select([]wattline.Device{device})) == 1
 }
 
-func noDevice(id string) error {
+// complete is a broker_down error until all devices are known: what is not there yet
+// may exist.
+func (s *shadow) complete() error {
+	if s.loaded.Load() {
+		return nil
+	}
+	return wattline.Errorf(wattline.CodeBrokerDown, "the gateway has just started and the broker has not told it of all devices yet; try again soon")
+}
+
+// noDevice is the error of an id that is not known.
+func (s *shadow) noDevice(id string) error {
+	if err := s.complete(); err != nil {
+		return err
+	}
 	return wattline.Errorf(wattline.CodeNotFound, "there is no device %.80q", id)
 }
 

@@ -56,6 +56,7 @@ func readSlowly(t *testing.T, pause time.Duration) (lines int, took time.Duratio
 		<-fake.subscribed
 	}
 	fake.device(t, wattline.Device{ID: "desk-1", Kind: "workstation", Location: "hq", Site: "hq", Address: "192.0.2.11"})
+	gateway.SetComplete(true)
 	client, server := net.Pipe()
 	defer client.Close()
 	listener.conns <- server

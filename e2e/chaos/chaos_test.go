@@ -134,14 +134,14 @@ func (s *site) run(steps []plan.Step, p *progress) truth.Ledger {
 	watchers.Wait()
 	p.say("collecting")
 	l := truth.Ledger{
-		Plugs: s.names(), Answers: map[string][]truth.Answer{}, Stored: s.collect(m, since), Faults: faults, Energy: s.plugs.energy,
+		Plugs: s.names(), Answers: map[string][]truth.Answer{}, Stored: s.collect(m, since), Faults: faults,
+		Admitted: s.roles[plan.Agents].admissions(), Energy: s.plugs.energy,
 	}
 	for _, d := range s.plugs.devices {
 		l.Answers[d.ID] = s.plugs.answers(d.ID)
 	}
-	now := time.Now()
-	l.Faults[len(l.Faults)-1].To = now
-	r.fill(&l, now)
+	l.Faults[len(l.Faults)-1].To = time.Now()
+	r.fill(&l)
 	s.stop(r)
 	return l
 }

@@ -33,13 +33,13 @@ type mqtt struct {
 
 const root = "wattline/"
 
-// listen hears everything but the readings, until the context ends. mosquitto_sub
+// listen hears everything but the readings and states, until the context ends. mosquitto_sub
 // connects again by itself.
 func listen(t *testing.T, ctx context.Context, broker *testserver.MosquittoServer, r *record) *mqtt {
 	t.Helper()
 	m := &mqtt{t: t, broker: broker, record: r, waiting: map[string]chan wattline.Reply{}}
 	args := []string{"-F", "%r %t %p"}
-	for _, filter := range []string{"reply/" + auditor + "/+", "reply/" + asker + "/+", "state/+/+", "presence/+", "event/+", "command/+/+", "stored/+/+"} {
+	for _, filter := range []string{"reply/" + auditor + "/+", "reply/" + asker + "/+", "presence/+", "event/+", "command/+/+", "stored/+/+"} {
 		args = append(args, "-t", root+filter)
 	}
 	cmd := m.client(ctx, "mosquitto_sub", args...)
@@ -100,10 +100,6 @@ func (m *mqtt) take(levels []string, payload []byte, retained bool) {
 	case "reply":
 		if reply, ok := parse[wattline.Reply](m, payload); ok {
 			m.deliver(levels[2], reply)
-		}
-	case "state":
-		if state, ok := parse[wattline.State](m, payload); ok {
-			m.record.hearState(state)
 		}
 	case "presence":
 		if p, ok := parse[wattline.Presence](m, payload); ok && p.Stream != "" {

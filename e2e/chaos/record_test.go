@@ -17,7 +17,6 @@ type record struct {
 	commands []truth.Command
 	shown    []wattline.Reading
 	taken    []wattline.Reading
-	admitted map[string][]truth.Span
 	// sent is what was heard on the command topics, by who asked and what device.
 	sent map[sentKey]sentCommand
 	// stored is the number up to which each hook says that it has stored.
@@ -36,7 +35,7 @@ type sentCommand struct {
 
 func newRecord() *record {
 	return &record{
-		admitted: map[string][]truth.Span{}, sent: map[sentKey]sentCommand{}, stored: map[string]uint64{}, suffering: map[string]bool{},
+		sent: map[sentKey]sentCommand{}, stored: map[string]uint64{}, suffering: map[string]bool{},
 	}
 }
 
@@ -88,20 +87,6 @@ func (r *record) lastTaken() uint64 {
 	return r.taken[len(r.taken)-1].Seq
 }
 
-// hearState keeps the spans in which a device is said not to answer.
-func (r *record) hearState(state wattline.State) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	spans := r.admitted[state.Device]
-	open := len(spans) > 0 && spans[len(spans)-1].To.IsZero()
-	switch up := state.Availability == wattline.AvailabilityUp; {
-	case up && open:
-		spans[len(spans)-1].To = state.Time.Time
-	case !up && !open:
-		r.admitted[state.Device] = append(spans, truth.Span{From: state.Time.Time})
-	}
-}
-
 func (r *record) hearCommand(device string, e wattline.Envelope) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -147,17 +132,10 @@ func (r *record) trouble(text string) {
 
 // fill puts the record into a ledger. A command that was heard on its topic has the
 // deadline that it had there.
-func (r *record) fill(l *truth.Ledger, end time.Time) {
+func (r *record) fill(l *truth.Ledger) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	l.Taken, l.Shown, l.Sayings, l.Commands, l.Admitted = r.taken, r.shown, r.sayings, r.commands, r.admitted
-	for _, spans := range l.Admitted {
-		for i := range spans {
-			if spans[i].To.IsZero() {
-				spans[i].To = end
-			}
-		}
-	}
+	l.Taken, l.Shown, l.Sayings, l.Commands = r.taken, r.shown, r.sayings, r.commands
 	for i, c := range l.Commands {
 		if sent, heard := r.sent[sentKey{c.Client, c.Device}]; heard {
 			l.Commands[i].ID, l.Commands[i].Deadline = sent.id, sent.deadline

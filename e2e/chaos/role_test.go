@@ -6,10 +6,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
+	"github.com/wattline/wattline/e2e/chaos/truth"
 	"github.com/wattline/wattline/internal/testserver"
 )
 
@@ -74,6 +77,31 @@ func (r *role) lastWords() string {
 	}
 	lines := strings.Split(strings.TrimSpace(string(log)), "\n")
 	return lines[len(lines)-1]
+}
+
+// admissions is when a collector said in its log of a device that it does not
+// answer, until it said that it answers again.
+func (r *role) admissions() map[string][]truth.Span {
+	r.t.Helper()
+	log, err := os.ReadFile(r.logFile())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	spans := map[string][]truth.Span{}
+	said := regexp.MustCompile(`(?m)^time=(\S+) .*msg="device (does not answer|answers again)".* device=(\S+)`)
+	for _, found := range said.FindAllStringSubmatch(string(log), -1) {
+		at, err := time.Parse(time.RFC3339Nano, found[1])
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		of := spans[found[3]]
+		if len(of) > 0 && found[2] == "answers again" {
+			of[len(of)-1].To = at
+		} else {
+			spans[found[3]] = append(of, truth.Span{From: at, To: at})
+		}
+	}
+	return spans
 }
 
 // configure writes the configuration, so that a process which reads it meanwhile

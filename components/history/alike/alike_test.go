@@ -9,6 +9,7 @@ import (
 	"math"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -27,6 +28,9 @@ type installation struct {
 	history *history.History
 }
 
+// patience is for a machine that does other things as well.
+const patience = 5 * time.Minute
+
 // stories is how many seeds there are, and each the number of questions that are put
 // before and after a change.
 const (
@@ -44,6 +48,7 @@ func installations(t *testing.T) (all []installation) {
 	server := shared.For(t)
 	sent, err := influx.New(influx.Options{
 		URL: server.URL(), Org: server.Org(), Bucket: server.NewBucket(), Quarters: server.NewBucket(), Token: server.Token(),
+		Timeout: patience,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -23,7 +23,8 @@ type Ledger struct {
 	Taken []wattline.Reading
 	// Stored is what each store has, in the order in which it gave it.
 	Stored map[string][]wattline.Reading
-	// Admitted is when the collector said of a device that it does not answer.
+	// Admitted is when the collector logged of a device that it does not answer,
+	// until it logged that it answers again.
 	Admitted map[string][]Span
 	Commands []Command
 	Sayings  []Saying

@@ -33,11 +33,9 @@ const (
 	// how long after it the collector may have been busy with it.
 	aroundFault = 3 * time.Second
 	// saidSoon is when the collector says at the latest that an answer did not come:
-	// one poll, and the time to write it down.
-	saidSoon = 3 * time.Second
-	// readsBack is how soon a plug is read after it was switched, mostReads how often
-	// if it does not show what it was told.
-	readsBack = 12 * time.Second
+	// one poll, and whatever else the machine does first.
+	saidSoon = 6 * time.Second
+	// mostReads is how often a plug is read after it was switched, at most.
 	mostReads = 3
 )
 
@@ -54,7 +52,7 @@ func checkLost(l Ledger, used map[string]map[int64]bool) (fates map[fate]int, br
 		o := owed{Ledger: l, plug: plug, names: names[plug]}
 		for _, a := range l.Answers[plug] {
 			if a.Switched {
-				o.told = append(o.told, order{a.At, a.On, mostReads})
+				o.told = append(o.told, order{o.waited(a), mostReads})
 			}
 			if a.Switched || !a.Sent || used[plug][a.N] {
 				continue
@@ -79,15 +77,15 @@ type owed struct {
 
 	plug  string
 	names []string
-	// told is what the plug was told and did not show yet.
+	// told is what the plug was told lately.
 	told []order
 }
 
-// order is a command that was carried out, and how often it may still be read back.
+// order is a command that was carried out: until when somebody waited for it, and
+// how often the plug may still be read back.
 type order struct {
-	at   time.Time
-	on   bool
-	left int
+	until time.Time
+	left  int
 }
 
 func (o *owed) fateOf(a Answer) fate {
@@ -114,18 +112,32 @@ func (o *owed) fateOf(a Answer) fate {
 	return lost
 }
 
-// isReadBack takes an answer for the reading back of an order, of one that it
-// fulfils if there is any. Where two commands were given at once, one of them is
-// read back in vain.
+// isReadBack takes an answer for the reading back of a command that is still waited
+// for; of several, for that of the one that is not waited for much longer.
 func (o *owed) isReadBack(a Answer) bool {
-	o.told = slices.DeleteFunc(o.told, func(w order) bool { return w.left == 0 || a.At.Sub(w.at) > readsBack })
-	if i := slices.IndexFunc(o.told, func(w order) bool { return w.on == a.On }); i >= 0 {
-		o.told = slices.Delete(o.told, i, i+1)
-		return true
-	}
+	o.told = slices.DeleteFunc(o.told, func(w order) bool { return w.left == 0 || a.At.After(w.until) })
 	if len(o.told) == 0 {
 		return false
 	}
-	o.told[0].left--
+	soonest := 0
+	for i, w := range o.told {
+		if w.until.Before(o.told[soonest].until) {
+			soonest = i
+		}
+	}
+	o.told[soonest].left--
 	return true
+}
+
+// waited is until when somebody waited for the outcome of what was carried out.
+func (o *owed) waited(a Answer) (until time.Time) {
+	for _, c := range o.Commands {
+		if o.Plugs[c.Device] != o.plug || dutyOf(c) == mustNot || !c.takes(a) {
+			continue
+		}
+		if _, end := c.window(); end.After(until) {
+			until = end
+		}
+	}
+	return until
 }

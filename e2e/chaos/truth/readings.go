@@ -136,18 +136,30 @@ func byPlug(l Ledger) map[string][]wattline.Reading {
 	return readings
 }
 
-// answerTo looks back from when the reading was taken. Both clocks are one, cut to
-// milliseconds.
-func answerTo(r wattline.Reading, answers []Answer, used map[int64]bool) (Answer, bool) {
+// stamped is how long a busy collector may take from an answer to its time.
+const stamped = 2 * time.Second
+
+// answerTo looks back from when the reading was taken. Of several answers that are
+// alike, that to a command's reading back, which comes right after the switching,
+// is the last choice.
+func answerTo(r wattline.Reading, answers []Answer, used map[int64]bool) (found Answer, ok bool) {
 	for i := upTo(answers, r.Time.Time) - 1; i >= 0 && r.Time.Sub(answers[i].At) <= onItsWay; i-- {
-		if a := answers[i]; !a.Switched && !used[a.N] && tells(a, r) {
+		a := answers[i]
+		switch {
+		case ok && found.At.Sub(a.At) > stamped:
+			return found, true
+		case a.Switched || used[a.N] || !tells(a, r):
+		case i == 0 || !answers[i-1].Switched:
 			return a, true
+		case !ok:
+			found, ok = a, true
 		}
 	}
-	return Answer{}, false
+	return found, ok
 }
 
-// upTo is how many answers had been given by an instant.
+// upTo is how many answers had been given by an instant. Both clocks are one, cut
+// to milliseconds.
 func upTo(answers []Answer, at time.Time) int {
 	n, _ := slices.BinarySearchFunc(answers, at.Add(time.Millisecond), func(a Answer, at time.Time) int { return a.At.Compare(at) })
 	return n

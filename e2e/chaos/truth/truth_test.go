@@ -202,21 +202,21 @@ func TestWhatExcusesALostMeasurement(t *testing.T) {
 		excuse func(*Ledger)
 		fate   fate
 	}{
-		"nothing":                              {func(*Ledger) {}, lost},
-		"the collector was killed":             {func(l *Ledger) { l.did(plan.Kill, plan.Agents, "", 20.1, 22) }, killed},
-		"it was killed long before":            {func(l *Ledger) { l.did(plan.Kill, plan.Agents, "", 10, 16) }, lost},
-		"another process was killed":           {func(l *Ledger) { l.did(plan.Kill, plan.Hook, "", 19, 22) }, lost},
-		"the network was cut":                  {func(l *Ledger) { l.did(plan.Sever, plan.AllPlugs, "", 18, 20) }, cut},
-		"the plug hung":                        {func(l *Ledger) { l.did(plan.Fault, "desk-2", "hang", 18, 20) }, awry},
-		"another plug hung":                    {func(l *Ledger) { l.did(plan.Fault, "desk-1", "hang", 18, 20) }, lost},
-		"its clock was set":                    {func(l *Ledger) { l.did(plan.Clock, "desk-2", "1s", 20, 20) }, lost},
-		"the journal's disk was full":          {func(l *Ledger) { l.did(plan.Fill, plan.JournalDisk, "", 18, 20) }, full},
-		"the collector said so":                {func(l *Ledger) { l.Admitted["desk-2"] = []Span{{at(20.5), at(23)}} }, admitted},
-		"the collector said so of another one": {func(l *Ledger) { l.Admitted["desk-1"] = []Span{{at(20.5), at(23)}} }, lost},
-		"the collector said so too late":       {func(l *Ledger) { l.Admitted["desk-2"] = []Span{{at(30), at(33)}} }, lost},
-		"it was read back": {func(l *Ledger) {
-			l.Answers["desk-2"] = slices.Insert(l.Answers["desk-2"], 2, Answer{At: at(19.9), Switched: true, On: true})
-		}, readBack},
+		"nothing":                                       {func(*Ledger) {}, lost},
+		"the collector was killed":                      {func(l *Ledger) { l.did(plan.Kill, plan.Agents, "", 20.1, 22) }, killed},
+		"it was killed long before":                     {func(l *Ledger) { l.did(plan.Kill, plan.Agents, "", 10, 16) }, lost},
+		"another process was killed":                    {func(l *Ledger) { l.did(plan.Kill, plan.Hook, "", 19, 22) }, lost},
+		"the network was cut":                           {func(l *Ledger) { l.did(plan.Sever, plan.AllPlugs, "", 18, 20) }, cut},
+		"the plug hung":                                 {func(l *Ledger) { l.did(plan.Fault, "desk-2", "hang", 18, 20) }, awry},
+		"another plug hung":                             {func(l *Ledger) { l.did(plan.Fault, "desk-1", "hang", 18, 20) }, lost},
+		"its clock was set":                             {func(l *Ledger) { l.did(plan.Clock, "desk-2", "1s", 20, 20) }, lost},
+		"the journal's disk was full":                   {func(l *Ledger) { l.did(plan.Fill, plan.JournalDisk, "", 18, 20) }, full},
+		"the collector said so":                         {func(l *Ledger) { l.Admitted["desk-2"] = []Span{{at(20.5), at(23)}} }, admitted},
+		"the collector said so of another one":          {func(l *Ledger) { l.Admitted["desk-1"] = []Span{{at(20.5), at(23)}} }, lost},
+		"the collector said so too late":                {func(l *Ledger) { l.Admitted["desk-2"] = []Span{{at(30), at(33)}} }, lost},
+		"it was read back":                              {func(l *Ledger) { l.order(19.8, 20.1, wattline.OutcomeDone) }, readBack},
+		"it was read back for somebody who is not told": {func(l *Ledger) { l.order(19.8, 20.1, "") }, readBack},
+		"it came after the command's answer":            {func(l *Ledger) { l.order(19.8, 19.95, wattline.OutcomeDone) }, lost},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := honest()
@@ -228,6 +228,31 @@ func TestWhatExcusesALostMeasurement(t *testing.T) {
 				t.Errorf("the fates are %v, want %q; %v", fates, tc.fate, broken)
 			}
 		})
+	}
+}
+
+// order has desk-2 switched at 19.9 s by a command.
+func (l *Ledger) order(asked, told float64, outcome wattline.Outcome) {
+	l.Answers["desk-2"] = slices.Insert(l.Answers["desk-2"], 2, Answer{N: 99, At: at(19.9), Switched: true, On: true})
+	l.Commands = append(l.Commands, Command{Device: "desk-2", On: true, Asked: at(asked), Told: at(told), Deadline: at(told), Outcome: outcome})
+}
+
+func TestAPollAndAReadingBackInOneMillisecondAreToldApart(t *testing.T) {
+	t.Parallel()
+	poll := Answer{N: 1, At: at(1), On: true, Sent: true, PowerW: 5}
+	switching, back := Answer{N: 2, At: at(1), Switched: true, On: true, Sent: true}, poll
+	back.N = 3
+	r := wattline.Reading{Time: wattline.At(at(1.001)), PowerW: 5, Relay: wattline.RelayOn}
+	for name, answers := range map[string][]Answer{
+		"the poll first":  {poll, switching, back},
+		"the poll second": {switching, back, poll},
+	} {
+		if got, ok := answerTo(r, answers, nil); !ok || got.N != poll.N {
+			t.Errorf("%s: the reading is made of %+v", name, got)
+		}
+	}
+	if got, ok := answerTo(r, []Answer{switching, back}, nil); !ok || got.N != back.N {
+		t.Errorf("alone: the reading is made of %+v", got)
 	}
 }
 

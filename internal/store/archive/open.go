@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"time"
 
 	"github.com/prometheus/prometheus/tsdb"
@@ -62,6 +63,7 @@ func (a *Archive) openMended(ctx context.Context) (*tsdb.DB, *failures, error) {
 			if !torn {
 				a.dropLinks(original)
 			}
+			a.flushLate(ctx, db)
 			return db, failures, nil
 		case attempt == openAttempts:
 			return nil, nil, errors.Join(errTornAgain, db.Close())
@@ -96,6 +98,20 @@ func flush(ctx context.Context, db *tsdb.DB) error {
 		return errors.Join(fmt.Errorf("write late readings into blocks: %w", err), db.Close())
 	}
 	return nil
+}
+
+// flushLate writes into blocks what the late log has of earlier runs. The numbers
+// by which it names series may be such as a mended log left behind, of which the
+// log in order keeps no more than it needs itself: it may forget them before they
+// are written, and the samples would be nobody's after a crash. A disk that is
+// full is not in the way of opening.
+func (a *Archive) flushLate(ctx context.Context, db *tsdb.DB) {
+	if db.Head().MinOOOTime() == math.MaxInt64 {
+		return
+	}
+	if err := db.CompactOOOHead(ctx); err != nil {
+		a.log.Warn("cannot write late readings of the archive into blocks; they stay in its log", "dir", a.options.Dir, "error", err)
+	}
 }
 
 func (a *Archive) tsdbOptions() *tsdb.Options {

@@ -149,12 +149,13 @@ func (a *Archive) commit(ctx context.Context, db *tsdb.DB, b *batch) error {
 }
 
 // append returns the index of a reading that was refused after some of its
-// fields had been taken, or -1.
+// fields had been taken, or -1. The fields that summaries read come last: of a
+// reading that a crash cut short, a summary has nothing either.
 func (a *Archive) append(app storage.Appender, b *batch, todo []int) (int, error) {
 	for _, i := range todo {
 		known := b.devices[i]
 		values, at := sampleOf(&b.readings[i]), milli(b.readings[i].Time)
-		for f := range fieldCount {
+		for f := fieldCount - 1; f >= 0; f-- {
 			ref, err := app.Append(known.refs[f], known.labels[f], at, values[f])
 			if err == nil {
 				known.refs[f] = ref
@@ -165,7 +166,7 @@ func (a *Archive) append(app storage.Appender, b *batch, todo []int) (int, error
 				return -1, fmt.Errorf("append a reading of %s: %w", b.readings[i].Device, err)
 			}
 			b.refuse(i, reason)
-			if f > 0 {
+			if f < fieldCount-1 {
 				return i, nil
 			}
 			break
