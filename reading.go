@@ -36,7 +36,8 @@ type Reading struct {
 	VoltageV Milli `json:"voltage_v"`
 	CurrentA Milli `json:"current_a"`
 	// EnergyWh never falls: it carries the meter across its resets and fills in
-	// between its steps of 1 Wh by integrating power.
+	// between its steps of 1 Wh by integrating power. It is below 0 before what was
+	// known when it began, in readings that were imported later.
 	EnergyWh Milli `json:"energy_wh"`
 	// MeterWh is the plug's own counter, which starts again at 0 when the plug
 	// loses power.
@@ -66,9 +67,6 @@ func (r Reading) Validate() error {
 	}
 	if !r.Relay.Valid() {
 		found.add("relay", `must be "on" or "off"`)
-	}
-	if r.EnergyWh < 0 {
-		found.add("energy_wh", "must not be negative")
 	}
 	if r.MeterWh < 0 {
 		found.add("meter_wh", "must not be negative")

@@ -31,7 +31,7 @@ func (s *suite) givesValuesBack(t *testing.T) {
 	var batch []wattline.Reading
 	for i, value := range values {
 		one := plain(device, base().Add(time.Duration(i)*7919*time.Millisecond))
-		one.PowerW, one.VoltageV, one.CurrentA, one.EnergyWh, one.MeterWh = -value, value, -value, value, value
+		one.PowerW, one.VoltageV, one.CurrentA, one.EnergyWh, one.MeterWh = -value, value, -value, -value, value
 		one.Quality = wattline.Quality(i % 8)
 		one.Relay = wattline.RelayOf(i%2 == 0)
 		one.Stream, one.Seq = "a-stream", uint64(i+1)
@@ -75,7 +75,7 @@ func (s *suite) refuses(t *testing.T) {
 	bad := []wattline.Reading{good, good, good, good, good, good, good}
 	bad[0].Device = "Not/An+Id"
 	bad[1].Relay = ""
-	bad[2].EnergyWh = -1
+	bad[2].EnergyWh = -wattline.MaxMilli - 1
 	bad[3].Time = wattline.At(time.Date(1999, 12, 31, 23, 59, 59, 0, time.UTC))
 	bad[4].Time = wattline.At(time.Now().Add(store.FutureTolerance + time.Hour))
 	bad[5].PowerW = wattline.MaxMilli + 1

@@ -2,6 +2,7 @@ package influx1
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/wattline/wattline"
 )
@@ -19,31 +20,31 @@ type seam struct {
 	stored, own wattline.Milli
 }
 
-// base is where the counter of the import has to begin. It ends where the reading
-// after it begins, so that nothing is counted in between, and else goes on from
-// the reading before it. It never falls: where that cannot be had, base is an error
-// that says why.
+// base is where the counter of the import has to begin, which may be below 0. It ends
+// where the reading after it begins, so that nothing is counted in between, and else
+// goes on from the reading before it. It never falls: where that cannot be had, base
+// is an error that says why.
 func (s seam) base() (wattline.Milli, error) {
-	floor := wattline.Milli(0)
-	if s.before != nil {
-		floor = *s.before
-	}
-	base := floor
+	var base wattline.Milli
 	switch {
 	case s.again:
 		base = s.stored - s.own
 	case s.after != nil:
 		base = *s.after - s.total
+	case s.before != nil:
+		base = *s.before
 	}
-	if base >= floor && (s.after == nil || base+s.total <= *s.after) {
+	meets := s.after == nil || base+s.total <= *s.after
+	if meets && (s.before == nil || base >= *s.before) {
 		return base, nil
 	}
-	reason := "its energy would not begin at 0 or more"
+	var reasons []string
 	if s.before != nil {
-		reason = fmt.Sprintf("the counter stands at %v Wh before it", *s.before)
+		reasons = append(reasons, fmt.Sprintf("%v Wh before it", *s.before))
 	}
 	if s.after != nil {
-		reason = fmt.Sprintf("the counter stands at %v Wh before it and at %v Wh after it", floor, *s.after)
+		reasons = append(reasons, fmt.Sprintf("%v Wh after it", *s.after))
 	}
-	return 0, fmt.Errorf("it comes to %v Wh, and %s: the counter would fall; give the id a device of its own in the map file", s.total, reason)
+	return 0, fmt.Errorf("it comes to %v Wh, and the counter stands at %s: it would fall; give the id a device of its own in the map file",
+		s.total, strings.Join(reasons, " and at "))
 }

@@ -43,6 +43,7 @@ func TestTheCounterMeetsTheStoresOwn(t *testing.T) {
 		"which has none":                          {nil, 0, 100_000, 11, 0},
 		"at the reading after it":                 {[]wattline.Reading{own(3600, 150_500)}, 50_500, 150_500, 11, 0},
 		"exactly":                                 {[]wattline.Reading{own(3600, 100_000)}, 0, 100_000, 11, 0},
+		"below 0, if the counter began later":     {[]wattline.Reading{own(3600, 30_000)}, -70_000, 30_000, 11, 0},
 		"at the reading before it":                {[]wattline.Reading{own(-3600, 7_000)}, 7_000, 107_000, 11, 0},
 		"at the reading after, having one before": {[]wattline.Reading{own(-3600, 7_000), own(3600, 120_000)}, 20_000, 120_000, 11, 0},
 		"and ends where that begins meanwhile":    {[]wattline.Reading{own(44, 90_000), own(50, 90_100)}, 50_000, 90_000, 5, 6},
@@ -80,8 +81,10 @@ func TestWhatWouldMakeTheCounterFallIsNotImported(t *testing.T) {
 		there []wattline.Reading
 		says  string
 	}{
-		"more than was counted afterwards": {[]wattline.Reading{own(3600, 99_999)}, "it comes to 100 Wh, and the counter stands at 0 Wh before it and at 99.999 Wh after it"},
-		"more than was counted meanwhile":  {[]wattline.Reading{own(-60, 50_000), own(3600, 149_999)}, "at 50 Wh before it and at 149.999 Wh after it"},
+		"more than was counted meanwhile": {
+			[]wattline.Reading{own(-60, 50_000), own(3600, 149_999)},
+			"it comes to 100 Wh, and the counter stands at 50 Wh before it and at 149.999 Wh after it",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			target := storetest.NewMemory()
