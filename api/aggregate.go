@@ -56,7 +56,7 @@ func (g *Gateway) getAggregate(c *gin.Context) error {
 	if err := p.err(); err != nil {
 		return err
 	}
-	groups, err := g.groups(q, window, groupOf)
+	groups, err := g.groups(c, q, window, groupOf)
 	if err != nil {
 		return err
 	}
@@ -70,7 +70,7 @@ func (g *Gateway) getAggregate(c *gin.Context) error {
 			return page[wattline.Aggregate]{items: found.Rows}, nil
 		}
 		query.Cursor, query.Limit = after, limit
-		err := g.askHistory(ctx, wattline.VerbAggregate, bus.Ask{Body: query, Actor: actor(c.Request)}, &found)
+		err := g.askHistory(ctx, wattline.VerbAggregate, bus.Ask{Body: query, Actor: g.actor(c)}, &found)
 		return page[wattline.Aggregate]{found.Rows, found.Next}, err
 	}
 	name := string(operation.Field) + "-" + string(operation.Op)

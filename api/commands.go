@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -64,7 +63,7 @@ func (g *Gateway) postCommands(c *gin.Context) error {
 	if err := request.validate(); err != nil {
 		return err
 	}
-	ids, err := g.shadow.targets(request.Selector)
+	ids, err := g.view(c).targets(request.Selector)
 	if err != nil {
 		return err
 	}
@@ -74,7 +73,7 @@ func (g *Gateway) postCommands(c *gin.Context) error {
 		})
 	}
 	results := g.commandAll(c.Request.Context(), ids, order{
-		action: request.Action, actor: actor(c.Request),
+		action: request.Action, actor: g.actor(c), view: g.view(c),
 		timeout: time.Duration(request.TimeoutS) * time.Millisecond,
 	})
 	return writeJSON(c, CommandsResponse{Results: results})
@@ -103,25 +102,6 @@ func (r CommandsRequest) validate() error {
 		return wattline.Invalid(faults[:min(len(faults), maxFields)]...)
 	}
 	return nil
-}
-
-// targets is the ids that a selector means, in order: the devices that it
-// chooses, and the ids that it names and nobody has. It is an error before all
-// devices are known, unless the ids are all that is asked for.
-func (s *shadow) targets(selector wattline.Selector) ([]string, error) {
-	if len(selector.IDs) == 0 {
-		if err := s.complete(); err != nil {
-			return nil, err
-		}
-	}
-	ids := idsOf(selector.Select(s.devices()))
-	for _, id := range selector.IDs {
-		if _, known := s.find(id); !known {
-			ids = append(ids, id)
-		}
-	}
-	slices.Sort(ids)
-	return slices.Compact(ids), nil
 }
 
 // commandAll gives an order to each device, some at a time, and returns one
@@ -156,9 +136,9 @@ func (g *Gateway) commandOne(ctx context.Context, id string, o order) wattline.R
 }
 
 func (g *Gateway) tryCommand(ctx context.Context, id string, o order) (wattline.Result, error) {
-	snap, known := g.shadow.find(id)
+	snap, known := o.view.find(id)
 	if !known {
-		return wattline.Result{}, g.shadow.noDevice(id)
+		return wattline.Result{}, o.view.missing(id)
 	}
 	deadline, _ := ctx.Deadline()
 	if o.timeout = time.Until(deadline); o.timeout <= 0 || ctx.Err() != nil {

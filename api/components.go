@@ -53,7 +53,7 @@ func (g *Gateway) getComponent(c *gin.Context) error {
 	if err := p.err(); err != nil {
 		return err
 	}
-	body, err := g.ask(c.Request.Context(), name, verb, bus.Ask{Body: query, Actor: actor(c.Request)})
+	body, err := g.ask(c.Request.Context(), name, verb, bus.Ask{Body: query, Actor: g.actor(c)})
 	if err != nil {
 		return err
 	}

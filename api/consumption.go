@@ -50,7 +50,7 @@ func (g *Gateway) getConsumption(c *gin.Context) error {
 	if err := p.err(); err != nil {
 		return err
 	}
-	groups, err := g.groups(q, window, groupOf)
+	groups, err := g.groups(c, q, window, groupOf)
 	if err != nil {
 		return err
 	}
@@ -61,7 +61,7 @@ func (g *Gateway) getConsumption(c *gin.Context) error {
 			return page[wattline.Consumption]{items: found.Rows}, nil
 		}
 		query.Cursor, query.Limit = after, limit
-		err := g.askHistory(ctx, wattline.VerbConsumption, bus.Ask{Body: query, Actor: actor(c.Request)}, &found)
+		err := g.askHistory(ctx, wattline.VerbConsumption, bus.Ask{Body: query, Actor: g.actor(c)}, &found)
 		return page[wattline.Consumption]{found.Rows, found.Next}, err
 	}
 	s := stream[wattline.Consumption]{question: q, name: "consumption", table: consumptionTable(), fetch: fetch}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/api"
+	"github.com/wattline/wattline/internal/access"
 	"github.com/wattline/wattline/internal/bus"
 )
 
@@ -90,6 +91,7 @@ func TestEveryDescribedAnswerIsGivenAndIsAsDescribed(t *testing.T) {
 	note("listDevices", o.get(t, "/api/v1/devices").status)
 	note("getDevice", o.get(t, "/api/v1/devices/unheard").status)
 	note("postCommands", o.do(t, http.MethodPost, "/api/v1/commands", `{"selector":{"all":true},"action":"on"}`).status)
+	everyStranger(t, note)
 	bare := open(t, func(options *api.Options) { options.Metrics = nil })
 	note("getMetrics", bare.get(t, "/metrics").status)
 
@@ -101,6 +103,22 @@ func TestEveryDescribedAnswerIsGivenAndIsAsDescribed(t *testing.T) {
 			if status != "default" && !seen[key] && !slices.Contains(unreachable, key) {
 				t.Errorf("%s is described and was not brought about", key)
 			}
+		}
+	}
+}
+
+// everyStranger asks without a valid token, and too often.
+func everyStranger(t *testing.T, note func(string, int)) {
+	o := open(t)
+	viewer := access.Principal{Name: "token:none", Role: access.Viewer}
+	o.guests.let("viewer", viewer)
+	for _, operation := range o.validator.Operations() {
+		r := one[operation.ID]
+		if strings.HasPrefix(r.target, "/-/") {
+			continue
+		}
+		for _, token := range []string{"stranger", "hasty", "viewer"} {
+			note(operation.ID, o.doAs(t, token, r.method, r.target, r.body).status)
 		}
 	}
 }

@@ -64,7 +64,7 @@ func (g *Gateway) listDevices(c *gin.Context) error {
 	}
 	selector.All = selector.IsZero()
 	list := DeviceList{Devices: []DeviceItem{}}
-	for _, snap := range g.shadow.list() {
+	for _, snap := range g.view(c).list() {
 		if snap.id <= at.After || !matches(selector, *snap.device) {
 			continue
 		}
@@ -122,13 +122,5 @@ func (g *Gateway) getDevice(c *gin.Context) error {
 
 // device is the one that the path names.
 func (g *Gateway) device(c *gin.Context) (*snapshot, error) {
-	id := c.Param("id")
-	snap, known := g.shadow.find(id)
-	if known {
-		return snap, nil
-	}
-	if err := wattline.CheckID(id); err != nil {
-		return nil, wattline.Invalid(wattline.FieldError{Field: "id", Reason: err.Error()})
-	}
-	return nil, g.shadow.noDevice(id)
+	return g.view(c).device(c.Param("id"))
 }

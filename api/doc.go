@@ -10,6 +10,10 @@
 // with the name of what is wrong. Errors are problem documents (RFC 9457) with
 // a stable code; see [Problem].
 //
+// Every route but health and the pages needs a token or a session, and what is
+// answered of devices goes through a view: for whoever asks, a device out of their
+// scope does not exist. Rights are decided by package access alone.
+//
 // Only this package imports gin, and no *gin.Context leaves it: what goes
 // inwards is the request's context.
 //

@@ -125,6 +125,9 @@ func (b *fakeBus) asks() []bus.Ask {
 	return append([]bus.Ask{}, b.asked...)
 }
 
+// forget begins asks anew.
+func (b *fakeBus) forget() { b.set(func(b *fakeBus) { b.asked = nil }) }
+
 // deliver hands a message to whoever subscribed, and returns when it was taken.
 func (b *fakeBus) deliver(message bus.Message) {
 	b.mu.Lock()

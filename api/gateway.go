@@ -63,8 +63,7 @@ func New(options Options) (*Gateway, error) {
 func (g *Gateway) Handler() http.Handler { return g.handler }
 
 // Listen takes the address, so that its errors are known before anything runs.
-// Run calls it if nobody has. There are no users and tokens yet: an address that
-// others can reach is warned of.
+// Run calls it if nobody has.
 func (g *Gateway) Listen() error {
 	if g.listener.Load() != nil {
 		return nil
@@ -79,10 +78,6 @@ func (g *Gateway) Listen() error {
 	g.listener.Store(&listener)
 	address, ok := listener.Addr().(*net.TCPAddr)
 	g.loopback.Store(ok && address.IP.IsLoopback())
-	if !g.loopback.Load() {
-		g.log.Warn("the HTTP API can be reached by others, and there are no users or tokens: whoever reaches it can switch",
-			"address", listener.Addr().String())
-	}
 	return nil
 }
 

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gin-gonic/gin"
+
 	"github.com/wattline/wattline"
 )
 
@@ -44,8 +46,8 @@ func (p *params) window(byDefault wattline.Window) wattline.Window {
 }
 
 // groups are those of the devices that a question chooses and that have a meter.
-func (g *Gateway) groups(q question, window wattline.Window, groupOf func(wattline.Device) string) ([]wattline.Group, error) {
-	devices, err := g.shadow.choose(q.selector)
+func (g *Gateway) groups(c *gin.Context, q question, window wattline.Window, groupOf func(wattline.Device) string) ([]wattline.Group, error) {
+	devices, err := g.view(c).choose(q.selector)
 	if err != nil {
 		return nil, err
 	}

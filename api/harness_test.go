@@ -28,6 +28,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type office struct {
 	*api.Gateway
 	bus       *fakeBus
+	guests    *guests
 	validator *openapitest.Validator
 	seen      map[string]bool // operation id and status
 }
@@ -39,7 +40,8 @@ func open(t testing.TB, change ...func(*api.Options)) *office {
 		t.Fatal(err)
 	}
 	fake := newFakeBus()
-	options := api.Options{Bus: fake, Listen: "127.0.0.1:0", Version: "1.2.3", Metrics: telemetry.New()}
+	known := &guests{}
+	options := api.Options{Bus: fake, Identities: known, Listen: "127.0.0.1:0", Version: "1.2.3", Metrics: telemetry.New()}
 	for _, c := range change {
 		c(&options)
 	}
@@ -59,7 +61,7 @@ func open(t testing.TB, change ...func(*api.Options)) *office {
 	for range cap(fake.subscribed) {
 		<-fake.subscribed
 	}
-	o := &office{Gateway: gateway, bus: fake, validator: validator, seen: map[string]bool{}}
+	o := &office{Gateway: gateway, bus: fake, guests: known, validator: validator, seen: map[string]bool{}}
 	o.furnish(t)
 	gateway.SetComplete(true)
 	return o
@@ -140,6 +142,14 @@ func (o *office) do(t testing.TB, method, target, body string) answer {
 func (o *office) get(t testing.TB, target string) answer {
 	t.Helper()
 	return o.do(t, http.MethodGet, target, "")
+}
+
+// doAs asks with a token.
+func (o *office) doAs(t testing.TB, token, method, target, body string) answer {
+	t.Helper()
+	r := request(method, target, body)
+	r.Header.Set("Authorization", "Bearer "+token)
+	return o.send(t, r)
 }
 
 // send holds every response against the description.

@@ -43,6 +43,7 @@ type ReadinessResult struct {
 //	@Success	200	{object}	Health
 //	@Failure	400	{object}	Problem	"invalid"
 //	@Failure	403	{object}	Problem	"forbidden"
+//	@x-open	true
 //	@Router		/-/healthy [get]
 func (g *Gateway) getHealthy(c *gin.Context) error {
 	if err := noQuery(c); err != nil {
@@ -62,6 +63,7 @@ func (g *Gateway) getHealthy(c *gin.Context) error {
 //	@Failure		503	{object}	Readiness	"not ready; the checks say why"
 //	@Failure		400	{object}	Problem		"invalid"
 //	@Failure		403	{object}	Problem		"forbidden"
+//	@x-open	true
 //	@Router			/-/ready [get]
 func (g *Gateway) getReady(c *gin.Context) error {
 	if err := noQuery(c); err != nil {

@@ -11,12 +11,15 @@ import (
 	"github.com/wattline/wattline/internal/telemetry"
 )
 
-// DefaultListen keeps the gateway on this machine: it knows no users yet.
+// DefaultListen keeps the gateway on this machine.
 const DefaultListen = "127.0.0.1:8080"
 
-// Options configure a gateway. Only Bus is required.
+// Options configure a gateway. Bus and Identities are required.
 type Options struct {
 	Bus Bus
+	// Identities tells who makes a request. Nobody gets past it but to the open
+	// routes.
+	Identities Identities
 	// Listen is host:port; DefaultListen if empty. Port 0 takes a free one.
 	Listen string
 	// Listener is used instead of Listen where it is given; the gateway closes it.
@@ -95,6 +98,9 @@ func (l Limits) withDefaults() Limits {
 func (o Options) withDefaults() (Options, error) {
 	if o.Bus == nil {
 		return o, errors.New("api: no bus")
+	}
+	if o.Identities == nil {
+		return o, errors.New("api: no identities")
 	}
 	if o.Timezone == nil {
 		o.Timezone = time.UTC

@@ -24,11 +24,11 @@ const pageSecurity = "default-src 'none'; script-src 'self'; style-src 'self' 'u
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 // pageRoutes are for people; the OpenAPI description leaves them out.
-func (g *Gateway) pageRoutes() []route {
-	page := func(path, file, kind string) route {
-		return route{http.MethodGet, path, servePage(file, kind)}
+func (g *Gateway) pageRoutes() []openRoute {
+	page := func(path, file, kind string) openRoute {
+		return openRoute{http.MethodGet, path, servePage(file, kind)}
 	}
-	return []route{
+	return []openRoute{
 		{http.MethodGet, "/", func(c *gin.Context) error {
 			c.Redirect(http.StatusFound, "/docs")
 			return nil

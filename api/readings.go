@@ -46,7 +46,7 @@ func (g *Gateway) getReadings(c *gin.Context) error {
 	if err := p.err(); err != nil {
 		return err
 	}
-	devices, err := g.shadow.choose(q.selector)
+	devices, err := g.view(c).choose(q.selector)
 	if err != nil {
 		return err
 	}
@@ -57,7 +57,7 @@ func (g *Gateway) getReadings(c *gin.Context) error {
 			return page[wattline.Reading]{items: found.Readings}, nil
 		}
 		query.Cursor, query.Limit = after, limit
-		err := g.askHistory(ctx, wattline.VerbReadings, bus.Ask{Body: query, Actor: actor(c.Request)}, &found)
+		err := g.askHistory(ctx, wattline.VerbReadings, bus.Ask{Body: query, Actor: g.actor(c)}, &found)
 		return page[wattline.Reading]{found.Readings, found.Next}, err
 	}
 	s := stream[wattline.Reading]{question: q, name: "readings", table: readingsTable(), fetch: fetch}

@@ -36,7 +36,7 @@ func (g *Gateway) postRebuild(c *gin.Context) error {
 		return err
 	}
 	var page wattline.RebuildPage
-	err := g.askHistory(c.Request.Context(), wattline.VerbRebuild, bus.Ask{Body: query, Actor: actor(c.Request)}, &page)
+	err := g.askHistory(c.Request.Context(), wattline.VerbRebuild, bus.Ask{Body: query, Actor: g.actor(c)}, &page)
 	if err != nil {
 		return err
 	}

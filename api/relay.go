@@ -7,6 +7,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/internal/access"
 	"github.com/wattline/wattline/internal/bus"
 )
 
@@ -81,6 +82,9 @@ func (g *Gateway) switchDevice(c *gin.Context, on, off wattline.Action) error {
 	if err != nil {
 		return err
 	}
+	if err := decided(g.who(c), access.Switch, *snap.device); err != nil {
+		return err
+	}
 	var request SwitchRequest
 	if err := g.readBody(c, &request); err != nil {
 		return err
@@ -95,7 +99,7 @@ func (g *Gateway) switchDevice(c *gin.Context, on, off wattline.Action) error {
 		return wattline.Invalid(wattline.FieldError{Field: "state", Reason: `must be "on" or "off"`})
 	}
 	result, err := g.command(c.Request.Context(), snap, order{
-		action: action, actor: actor(c.Request), timeout: g.options.Limits.CommandTimeout,
+		action: action, actor: g.actor(c), view: g.view(c), timeout: g.options.Limits.CommandTimeout,
 	})
 	if err != nil {
 		return err
@@ -107,6 +111,7 @@ func (g *Gateway) switchDevice(c *gin.Context, on, off wattline.Action) error {
 type order struct {
 	action  wattline.Action
 	actor   string
+	view    view
 	timeout time.Duration
 }
 
@@ -114,6 +119,9 @@ type order struct {
 // outcome. Whatever is not done is an error; one that was sent is a
 // *commandError.
 func (g *Gateway) command(ctx context.Context, snap *snapshot, o order) (wattline.Result, error) {
+	if err := decided(o.view.who, access.Switch, *snap.device); err != nil {
+		return wattline.Result{}, err
+	}
 	if err := allowed(snap, o.action); err != nil {
 		return wattline.Result{}, err
 	}

@@ -6,41 +6,57 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/internal/access"
 )
 
 // handler serves one route. An error becomes a problem document; nothing may
 // have been written then.
 type handler func(c *gin.Context) error
 
-// route is a path in gin's form with its handler.
+// route is a path in gin's form with its handler, and what whoever asks must be
+// allowed to do at least. What it does to a device is decided for that device.
 type route struct {
+	method, path string
+	needs        access.Action
+	handle       handler
+}
+
+// apiRoutes are those that the OpenAPI description holds, but for the open ones.
+// Nobody reaches them without a valid token or session.
+func (g *Gateway) apiRoutes() []route {
+	return []route{
+		{http.MethodGet, "/api/v1/devices", access.Enter, g.listDevices},
+		{http.MethodGet, "/api/v1/devices/:id", access.Enter, g.getDevice},
+		{http.MethodGet, "/api/v1/devices/:id/state", access.Enter, g.getState},
+		{http.MethodPut, "/api/v1/devices/:id/relay", access.Enter, g.putRelay},
+		{http.MethodPut, "/api/v1/devices/:id/led", access.Enter, g.putLED},
+		{http.MethodPost, "/api/v1/commands", access.Enter, g.postCommands},
+		{http.MethodGet, "/api/v1/readings", access.Enter, g.getReadings},
+		{http.MethodGet, "/api/v1/consumption", access.Enter, g.getConsumption},
+		{http.MethodGet, "/api/v1/aggregate", access.Enter, g.getAggregate},
+		{http.MethodGet, "/api/v1/components/:name/:verb", access.Survey, g.getComponent},
+		{http.MethodGet, "/api/v1/system/journal", access.Administer, g.listJournals},
+		{http.MethodDelete, "/api/v1/system/journal/:instance/hooks/:hook", access.Administer, g.forgetHook},
+		{http.MethodGet, "/api/v1/system/hooks", access.Administer, g.listHooks},
+		{http.MethodGet, "/api/v1/system/hooks/:instance/dead-letters", access.Administer, g.listDeadLetters},
+		{http.MethodPost, "/api/v1/system/hooks/:instance/dead-letters/resend", access.Administer, g.resendDeadLetters},
+		{http.MethodPost, "/api/v1/system/history/rebuild", access.Administer, g.postRebuild},
+		{http.MethodGet, "/api/v1/openapi.json", access.Enter, g.getOpenAPI},
+		{http.MethodGet, "/metrics", access.Survey, g.getMetrics},
+	}
+}
+
+// openRoute is a path that anybody may ask: it tells nothing of a device.
+type openRoute struct {
 	method, path string
 	handle       handler
 }
 
-// apiRoutes are those that the OpenAPI description holds.
-func (g *Gateway) apiRoutes() []route {
-	return []route{
-		{http.MethodGet, "/api/v1/devices", g.listDevices},
-		{http.MethodGet, "/api/v1/devices/:id", g.getDevice},
-		{http.MethodGet, "/api/v1/devices/:id/state", g.getState},
-		{http.MethodPut, "/api/v1/devices/:id/relay", g.putRelay},
-		{http.MethodPut, "/api/v1/devices/:id/led", g.putLED},
-		{http.MethodPost, "/api/v1/commands", g.postCommands},
-		{http.MethodGet, "/api/v1/readings", g.getReadings},
-		{http.MethodGet, "/api/v1/consumption", g.getConsumption},
-		{http.MethodGet, "/api/v1/aggregate", g.getAggregate},
-		{http.MethodGet, "/api/v1/components/:name/:verb", g.getComponent},
-		{http.MethodGet, "/api/v1/system/journal", g.listJournals},
-		{http.MethodDelete, "/api/v1/system/journal/:instance/hooks/:hook", g.forgetHook},
-		{http.MethodGet, "/api/v1/system/hooks", g.listHooks},
-		{http.MethodGet, "/api/v1/system/hooks/:instance/dead-letters", g.listDeadLetters},
-		{http.MethodPost, "/api/v1/system/hooks/:instance/dead-letters/resend", g.resendDeadLetters},
-		{http.MethodPost, "/api/v1/system/history/rebuild", g.postRebuild},
-		{http.MethodGet, "/api/v1/openapi.json", g.getOpenAPI},
+// openRoutes are those of the OpenAPI description that need no token.
+func (g *Gateway) openRoutes() []openRoute {
+	return []openRoute{
 		{http.MethodGet, "/-/healthy", g.getHealthy},
 		{http.MethodGet, "/-/ready", g.getReady},
-		{http.MethodGet, "/metrics", g.getMetrics},
 	}
 }
 
@@ -62,12 +78,18 @@ func (g *Gateway) routes() (http.Handler, error) {
 	engine.NoMethod(g.serve(func(c *gin.Context) error {
 		return wattline.Errorf(wattline.CodeMethodNotAllowed, "this path takes %s", c.Writer.Header().Get("Allow"))
 	}))
-	for _, r := range append(g.apiRoutes(), g.pageRoutes()...) {
-		handle := g.serve(r.handle)
-		engine.Handle(r.method, r.path, handle)
-		if r.method == http.MethodGet {
-			engine.Handle(http.MethodHead, r.path, handle)
+	add := func(method, path string, handle handler) {
+		served := g.serve(handle)
+		engine.Handle(method, path, served)
+		if method == http.MethodGet {
+			engine.Handle(http.MethodHead, path, served)
 		}
+	}
+	for _, r := range g.apiRoutes() {
+		add(r.method, r.path, g.guarded(r.needs, r.handle))
+	}
+	for _, r := range append(g.openRoutes(), g.pageRoutes()...) {
+		add(r.method, r.path, r.handle)
 	}
 	return engine, nil
 }

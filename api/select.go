@@ -68,26 +68,6 @@ func (p *params) selection() wattline.Selector {
 	return selector
 }
 
-// choose is the devices that a selector means, in the order of ids. A device
-// that it names and that is not there is a not_found error; before all are known,
-// only what it names can be chosen.
-func (s *shadow) choose(selector wattline.Selector) ([]wattline.Device, error) {
-	for _, id := range selector.IDs {
-		if _, known := s.find(id); !known {
-			return nil, s.noDevice(id)
-		}
-	}
-	if len(selector.IDs) == 0 {
-		if err := s.complete(); err != nil {
-			return nil, err
-		}
-	}
-	if selector.IsZero() {
-		return s.devices(), nil
-	}
-	return selector.Select(s.devices()), nil
-}
-
 // metered leaves out the devices that are known to have no meter: nothing can be
 // said of what they use, and they would look like a lack of readings.
 func (s *shadow) metered(devices []wattline.Device) []wattline.Device {
@@ -111,11 +91,7 @@ func (s *shadow) complete() error {
 	return wattline.Errorf(wattline.CodeBrokerDown, "the gateway has just started and the broker has not told it of all devices yet; try again soon")
 }
 
-// noDevice is the error of an id that is not known.
-func (s *shadow) noDevice(id string) error {
-	if err := s.complete(); err != nil {
-		return err
-	}
+func noDevice(id string) error {
 	return wattline.Errorf(wattline.CodeNotFound, "there is no device %.80q", id)
 }
 

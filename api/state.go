@@ -45,7 +45,7 @@ func (g *Gateway) getState(c *gin.Context) error {
 		return err
 	}
 	if refresh {
-		fresh, err := g.refresh(c.Request.Context(), snap, actor(c.Request))
+		fresh, err := g.refresh(c.Request.Context(), snap, g.actor(c))
 		if err != nil {
 			return err
 		}
@@ -108,6 +108,3 @@ func decodeReply(body []byte, into any) error {
 	}
 	return nil
 }
-
-// actor is who asks, for the audit: an address, until there are users.
-func actor(r *http.Request) string { return "http:" + r.RemoteAddr }

@@ -24,6 +24,8 @@ type stream[T any] struct {
 	name  string
 	table table[T]
 	fetch fetch[T]
+	// unchanged is an error once who asked may no longer have it.
+	unchanged func() error
 }
 
 // serve writes all pages. What goes wrong before the first one is an error like
@@ -39,6 +41,7 @@ func (s stream[T]) serve(g *Gateway, c *gin.Context) error {
 		return wattline.Errorf(wattline.CodeBusy, "%d long answers are under way already; try again when one has ended, or ask for pages", g.options.Limits.Streams)
 	}
 	defer g.streams.end()
+	s.unchanged = func() error { return g.unchanged(c) }
 	first, err := s.fetch(c.Request.Context(), wattline.MaxHistoryPage, "")
 	if err != nil {
 		return err
@@ -144,6 +147,9 @@ func (s stream[T]) write(c *gin.Context, first page[T], stall time.Duration) err
 	for got := range pages {
 		if got.err != nil {
 			return got.err
+		}
+		if err := s.unchanged(); err != nil {
+			return err
 		}
 		if err := rows(got.page.items); err != nil {
 			return err

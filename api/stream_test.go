@@ -248,9 +248,17 @@ func TestAnAnswerThatBreaksOffIsNotTakenForWhole(t *testing.T) {
 // download reads a body through a real connection, as far as it comes.
 func (o *office) download(t testing.TB, path string) ([]byte, error) {
 	t.Helper()
+	return o.downloadAs(t, "", path)
+}
+
+func (o *office) downloadAs(t testing.TB, token, path string) ([]byte, error) {
+	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+o.Addr()+path, http.NoBody)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
 	}
 	response, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(r)
 	if err != nil {

@@ -121,7 +121,7 @@ func (g *Gateway) askOne(c *gin.Context, q toInstance, into any) error {
 func (g *Gateway) askWithin(c *gin.Context, q toInstance, within time.Duration, into any) error {
 	body, err := g.bus.Ask(c.Request.Context(), bus.Ask{
 		Topic: wattline.Topic{Kind: wattline.TopicQuery, Component: q.role, Instance: q.instance, Verb: q.verb},
-		Body:  q.body, Actor: actor(c.Request), Timeout: within,
+		Body:  q.body, Actor: g.actor(c), Timeout: within,
 	})
 	if err != nil {
 		return err

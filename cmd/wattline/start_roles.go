@@ -152,7 +152,7 @@ func (p *process) journalDropped(from, to uint64) {
 
 func (p *process) startGateway() error {
 	gateway, err := api.New(api.Options{
-		Bus: p.bus, Listen: p.Config.Listen, Timezone: p.Config.Location(), Version: version,
+		Bus: p.bus, Identities: everybody{}, Listen: p.Config.Listen, Timezone: p.Config.Location(), Version: version,
 		Log: p.log, Metrics: p.metrics, ReadyChecks: p.checks,
 	})
 	if err != nil {

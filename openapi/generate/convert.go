@@ -22,12 +22,14 @@ func convert(swagger []byte) (*openapi3.T, error) {
 	if err != nil {
 		return nil, fmt.Errorf("convert: %w", err)
 	}
+	document.Components.SecuritySchemes = credentials()
 	document.Servers = openapi3.Servers{{URL: "/"}}
 	for _, schema := range document.Components.Schemas {
 		refine(schema)
 	}
 	for _, path := range document.Paths.InMatchingOrder() {
 		for _, operation := range document.Paths.Value(path).Operations() {
+			guard(document, operation)
 			problems(operation)
 			streams(operation)
 			anything(operation)

@@ -120,7 +120,9 @@ func (v *Validator) input(request *http.Request, body []byte) (*openapi3filter.R
 	}
 	copied := request.Clone(context.Background())
 	copied.Body = io.NopCloser(bytes.NewReader(body))
-	return &openapi3filter.RequestValidationInput{Request: copied, PathParams: path, Route: route}, nil
+	// Who may ask is not for the description to decide.
+	options := &openapi3filter.Options{AuthenticationFunc: openapi3filter.NoopAuthenticationFunc}
+	return &openapi3filter.RequestValidationInput{Request: copied, PathParams: path, Route: route, Options: options}, nil
 }
 
 // Schema holds a JSON value against a named schema.

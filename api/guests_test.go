@@ -1,0 +1,48 @@
+package api_test
+
+import (
+	"net/http"
+	"strings"
+	"sync"
+
+	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/internal/access"
+)
+
+// guests are the principals of bearer tokens. Without a token, a request is the
+// admin's.
+type guests struct {
+	mu sync.Mutex
+	of map[string]access.Principal
+}
+
+func (g *guests) Identify(r *http.Request) (access.Principal, error) {
+	token, given := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	if !given {
+		return access.Principal{Name: "token:admin", Role: access.Admin, Scope: access.Everything()}, nil
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if token == "hasty" {
+		return access.Principal{}, wattline.Errorf(wattline.CodeBusy, "too many requests with this token")
+	}
+	who, known := g.of[token]
+	if !known {
+		return access.Principal{}, wattline.Errorf(wattline.CodeUnauthenticated, "the token is not valid")
+	}
+	return who, nil
+}
+
+// let gives a token to somebody, or takes it from them if they may do nothing.
+func (g *guests) let(token string, who access.Principal) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.of == nil {
+		g.of = map[string]access.Principal{}
+	}
+	if who.Role == "" {
+		delete(g.of, token)
+		return
+	}
+	g.of[token] = who
+}

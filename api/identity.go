@@ -1,0 +1,91 @@
+package api
+
+import (
+	"net"
+	"net/http"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/internal/access"
+)
+
+// Identities tells who makes a request. It is asked for every request but those of
+// open routes, and again and again during long answers, so it must be quick; it is
+// used by many goroutines at once.
+type Identities interface {
+	// Identify is the principal that the request's token or session stands for. It
+	// is a CodeUnauthenticated error where there is none that is valid now, and
+	// CodeBusy where whoever asks has asked too often.
+	Identify(r *http.Request) (access.Principal, error)
+}
+
+// principalKey is where a request carries who makes it.
+const principalKey = "principal"
+
+// guarded lets a request through to its handler where who makes it may do what the
+// route needs. What the handler does to single devices is decided there.
+func (g *Gateway) guarded(needs access.Action, handle handler) handler {
+	return func(c *gin.Context) error {
+		who, err := g.identify(c)
+		if err != nil {
+			return err
+		}
+		if err := decided(who, needs, wattline.Device{}); err != nil {
+			return err
+		}
+		c.Set(principalKey, who)
+		return handle(c)
+	}
+}
+
+// identify is who makes a request, by what holds now.
+func (g *Gateway) identify(c *gin.Context) (access.Principal, error) {
+	who, err := g.options.Identities.Identify(c.Request)
+	if err != nil && wattline.AsError(err).Code == wattline.CodeUnauthenticated {
+		c.Header("WWW-Authenticate", `Bearer realm="wattline"`)
+	}
+	return who, err
+}
+
+// who is who made the request when it came.
+func (g *Gateway) who(c *gin.Context) access.Principal {
+	who, _ := c.Value(principalKey).(access.Principal)
+	return who
+}
+
+// unchanged is an error once who made the request may no longer do what they could
+// when it came. Answers that take long ask it again at least once a second.
+func (g *Gateway) unchanged(c *gin.Context) error {
+	now, err := g.identify(c)
+	if err != nil {
+		return err
+	}
+	if was := g.who(c); now.Role != was.Role || now.Scope.String() != was.Scope.String() {
+		return wattline.Errorf(wattline.CodeForbidden, "the rights of %s were changed", was.Name)
+	}
+	return nil
+}
+
+// decided is the error of a decision against somebody.
+func decided(who access.Principal, action access.Action, device wattline.Device) error {
+	switch access.Decide(who, action, device) {
+	case access.Allowed:
+		return nil
+	case access.Hidden:
+		return noDevice(device.ID)
+	case access.Forbidden:
+		return wattline.Errorf(wattline.CodeForbidden, "%s has the role %s for %s, which does not allow this", who.Name, who.Role, who.Scope)
+	case access.Unauthenticated:
+	}
+	return wattline.Errorf(wattline.CodeUnauthenticated, "it is not known who asks")
+}
+
+// actor is who asks, for the audit: the name and from where.
+func (g *Gateway) actor(c *gin.Context) string {
+	host, _, err := net.SplitHostPort(c.Request.RemoteAddr)
+	if err != nil {
+		host = c.Request.RemoteAddr
+	}
+	return g.who(c).Name + "@" + host
+}
