@@ -1,5 +1,7 @@
 package wattline
 
+import "fmt"
+
 // Action is what a command asks of a device. Actions are absolute: there is no
 // toggle, so a repeat does no harm.
 type Action string
@@ -66,7 +68,20 @@ const (
 	OutcomeNotSent Outcome = "not_sent"
 	// OutcomeTimeout: sent, and no answer came: it may have been carried out.
 	OutcomeTimeout Outcome = "timeout"
+	// OutcomePending: given, and nothing is known yet.
+	OutcomePending Outcome = "pending"
+	// OutcomeWouldSend: of a dry run: it would have been sent.
+	OutcomeWouldSend Outcome = "would_send"
 )
+
+// Final tells whether it is what became of a command that was given.
+func (o Outcome) Final() bool {
+	switch o {
+	case OutcomeDone, OutcomeUnreachable, OutcomeRefused, OutcomeFailed, OutcomeNotSent, OutcomeTimeout:
+		return true
+	}
+	return false
+}
 
 // OutcomeOf is the outcome that an error code stands for; "" is done.
 func OutcomeOf(code Code) Outcome {
@@ -104,6 +119,39 @@ type Result struct {
 	Time Time `json:"time"`
 	// Actor is who asked.
 	Actor string `json:"actor,omitempty"`
+}
+
+// Validate reports every fault of a result as …/event/command has it.
+func (r Result) Validate() error {
+	var found faults
+	found.check("id", CheckID(r.ID))
+	found.check("device", CheckID(r.Device))
+	if !r.Action.Valid() {
+		found.add("action", "must be on, off, led_on or led_off")
+	}
+	if !r.Outcome.Final() {
+		found.add("outcome", "must be done, unreachable, refused, failed, not_sent or timeout")
+	}
+	if r.Time.IsZero() {
+		found.add("time", "is missing")
+	}
+	if len(r.Actor) > maxActor || len(r.Code) > maxSlug || len(r.Message) > maxMessage {
+		found.add("message", fmt.Sprintf("must be at most %d bytes, actor %d, code %d", maxMessage, maxActor, maxSlug))
+	}
+	return found.err()
+}
+
+// maxMessage bounds the message of a result.
+const maxMessage = 4096
+
+// CommandRecord is a command that was given and what became of it, as it is kept.
+type CommandRecord struct {
+	Result
+	// AskedAt is when it was given.
+	AskedAt Time `json:"asked_at"`
+	// Late says that the outcome became known after its asker had been told that it
+	// is unknown.
+	Late bool `json:"late,omitempty"`
 }
 
 // FailedResult is the result of a command that ended in an error.

@@ -22,7 +22,8 @@ import (
 )
 
 const (
-	commandWorkers = 64
+	// Those that wait for their turn to be switched on hold up nobody else.
+	commandWorkers = 64 + maxWaiting
 	commandQueue   = 4096
 	stateQueue     = 16_384
 )
@@ -43,15 +44,19 @@ type Options struct {
 	Bus   agents.Bus
 	Plugs Plugs
 	// Site is the network whose devices are switched.
-	Site    string
-	Log     *slog.Logger
-	Metrics *telemetry.Registry
+	Site string
+	// SwitchOnPerS is how many devices are switched on in a second at most; 0 is
+	// any number. To switch off is not paced.
+	SwitchOnPerS float64
+	Log          *slog.Logger
+	Metrics      *telemetry.Registry
 }
 
 // Controller switches the devices of a site. Make it with New.
 type Controller struct {
 	options   Options
 	log       *slog.Logger
+	pace      *pace
 	results   *telemetry.CounterVec
 	badStates telemetry.Counter
 
@@ -63,7 +68,7 @@ type Controller struct {
 // New makes a controller; Run starts it.
 func New(options Options) *Controller {
 	return &Controller{
-		options: options, log: options.Log.With("role", wattline.RoleController),
+		options: options, log: options.Log.With("role", wattline.RoleController), pace: newPace(options.SwitchOnPerS),
 		results:   options.Metrics.CounterVec("wattline_controller_commands_total", "Commands, by their outcome.", "outcome"),
 		badStates: options.Metrics.Counter("wattline_controller_bad_states_total", "States of devices that could not be read."),
 		devices:   map[string]wattline.Device{}, states: map[string]wattline.State{},

@@ -62,11 +62,19 @@ func (p *plug) ReadBack(context.Context, kasa.Target) (kasa.Measurement, error) 
 
 // run runs a controller of the site hq with desk-1, and fridge-1 that is
 // protected, in a bubble of fake time.
-func run(t *testing.T, p *plug, do func(*testing.T, *agenttest.Bus)) {
+func run(t *testing.T, p controller.Plugs, do func(*testing.T, *agenttest.Bus)) {
+	t.Helper()
+	runPaced(t, p, 0, do)
+}
+
+// runPaced is run with a limit on how many are switched on in a second.
+func runPaced(t *testing.T, p controller.Plugs, perSecond float64, do func(*testing.T, *agenttest.Bus)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		bus := agenttest.New(t)
-		c := controller.New(controller.Options{Bus: bus, Plugs: p, Site: "hq", Log: slog.New(slog.DiscardHandler)})
+		c := controller.New(controller.Options{
+			Bus: bus, Plugs: p, Site: "hq", SwitchOnPerS: perSecond, Log: slog.New(slog.DiscardHandler),
+		})
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- c.Run(ctx) }()

@@ -17,16 +17,14 @@ const (
 
 // carryOut switches and reads back. Its errors are *wattline.Error.
 func (c *Controller) carryOut(ctx context.Context, command wattline.Command) (wattline.Result, error) {
-	c.mu.Lock()
-	device, known := c.devices[command.Device]
-	state, seen := c.states[command.Device]
-	c.mu.Unlock()
-	if refusal := refuse(command, device, known, state, seen); refusal != nil {
-		return wattline.Result{}, refusal
+	target, err := c.admit(command)
+	if err == nil && command.Action == wattline.ActionOn {
+		if err = c.pace.wait(ctx); err == nil {
+			target, err = c.admit(command) // it may be protected, elsewhere or gone by now
+		}
 	}
-	target, err := kasa.ParseAddress(device.Address)
 	if err != nil {
-		return wattline.Result{}, wattline.Errorf(wattline.CodeUnsupported, "device %s has an unusable address", device.ID)
+		return wattline.Result{}, err
 	}
 	sendErr := c.send(ctx, target, command.Action)
 	if sendErr != nil && !mayHaveActed(sendErr) {
@@ -40,6 +38,22 @@ func (c *Controller) carryOut(ctx context.Context, command wattline.Command) (wa
 		Device: command.Device, Action: command.Action, Outcome: wattline.OutcomeDone,
 		Relay: m.Relay, LED: m.LED, Time: wattline.At(m.At),
 	}, nil
+}
+
+// admit is where a command goes to, or why it is not even tried.
+func (c *Controller) admit(command wattline.Command) (kasa.Target, error) {
+	c.mu.Lock()
+	device, known := c.devices[command.Device]
+	state, seen := c.states[command.Device]
+	c.mu.Unlock()
+	if refusal := refuse(command, device, known, state, seen); refusal != nil {
+		return kasa.Target{}, refusal
+	}
+	target, err := kasa.ParseAddress(device.Address)
+	if err != nil {
+		return target, wattline.Errorf(wattline.CodeUnsupported, "device %s has an unusable address", device.ID)
+	}
+	return target, nil
 }
 
 // refuse says why a command is not even tried.

@@ -112,7 +112,8 @@ func (p *process) plugClient() *kasa.Client {
 
 func (p *process) startController() error {
 	agent := controller.New(controller.Options{
-		Bus: p.bus, Plugs: p.plugClient(), Site: p.Config.Site, Log: p.log, Metrics: p.metrics,
+		Bus: p.bus, Plugs: p.plugClient(), Site: p.Config.Site, SwitchOnPerS: p.Config.SwitchOnPerS,
+		Log: p.log, Metrics: p.metrics,
 	})
 	p.stack.Go("controller", agent.Run)
 	return nil

@@ -23,6 +23,12 @@ func (c *checker) check(key string, err error) {
 	}
 }
 
+// The bounds of switch_on_per_s.
+const (
+	minSwitchOnPerS = 0.1
+	maxSwitchOnPerS = 1000.0
+)
+
 // check reports every fault, a line each.
 func (c Config) check() error {
 	var found checker
@@ -41,6 +47,9 @@ func (c Config) check() error {
 	found.check("topic_root", wattline.CheckLocation(c.TopicRoot))
 	if c.Poll < wattline.MinPoll || c.Poll > wattline.MaxPoll {
 		found.fail("poll", fmt.Sprintf("must lie between %v and %v", wattline.MinPoll, wattline.MaxPoll))
+	}
+	if pace := c.SwitchOnPerS; !(pace == 0 || pace >= minSwitchOnPerS && pace <= maxSwitchOnPerS) {
+		found.fail("switch_on_per_s", fmt.Sprintf("must lie between %g and %g, or be 0 for any number", minSwitchOnPerS, maxSwitchOnPerS))
 	}
 	c.checkBroker(&found)
 	c.checkStore(&found)

@@ -57,6 +57,9 @@ type Config struct {
 	Journal Journal `yaml:"journal"`
 	// Poll is the interval for devices without their own.
 	Poll time.Duration `yaml:"poll"`
+	// SwitchOnPerS is how many devices of the site are switched on in a second at
+	// most, against inrush; 0 is any number.
+	SwitchOnPerS float64 `yaml:"switch_on_per_s"`
 	// Devices are those that the registry publishes.
 	Devices []Device `yaml:"devices"`
 
@@ -129,6 +132,7 @@ func Default() Config {
 		Influx:           Influx{Retention: twoYears},
 		Journal:          Journal{MaxMegabytes: 1024, MaxAge: 30 * 24 * time.Hour},
 		Poll:             5 * time.Second,
+		SwitchOnPerS:     10,
 	}
 }
 
