@@ -205,7 +205,7 @@ func TestTheLogIsBounded(t *testing.T) {
 		t.Errorf("of two days ago: %v", got)
 	}
 	records, _, err := l.Of(t.Context(), "desk-1", 0, 100)
-	if err != nil || len(records) != 9 || records[0].ID != "b24-desk-1" {
+	if err != nil || len(records) != 10 || records[0].ID != "b24-desk-1" {
 		t.Errorf("%d records, %v", len(records), err)
 	}
 }
