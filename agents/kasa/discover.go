@@ -213,7 +213,7 @@ type sweep struct {
 	total    int
 }
 
-// newSweep counts the addresses; too many are an error.
+// newSweep counts the addresses; too many are an error. Networks may overlap.
 func newSweep(networks []netip.Prefix, ports []uint16) (sweep, error) {
 	s := sweep{ports: ports}
 	addresses := 0
@@ -221,9 +221,6 @@ func newSweep(networks []netip.Prefix, ports []uint16) (sweep, error) {
 		network = network.Masked()
 		if !network.IsValid() {
 			return s, fmt.Errorf("a network to search is not valid")
-		}
-		if slices.ContainsFunc(s.networks, func(n netip.Prefix) bool { return n.Bits() <= network.Bits() && n.Contains(network.Addr()) }) {
-			continue
 		}
 		hostBits := network.Addr().BitLen() - network.Bits()
 		if hostBits > 16 {
@@ -235,7 +232,7 @@ func newSweep(networks []netip.Prefix, ports []uint16) (sweep, error) {
 	if addresses *= len(ports); addresses > MaxSweep {
 		return s, fmt.Errorf("there are %d addresses to try, at most %d can be: name smaller networks", addresses, MaxSweep)
 	}
-	s.total = addresses
+	s.each(func(netip.AddrPort) bool { s.total++; return true })
 	return s, nil
 }
 
