@@ -39,8 +39,10 @@ type Device struct {
 	Address string `json:"address"`
 	// Labels are free names and values for selecting.
 	Labels map[string]string `json:"labels,omitempty"`
-	// Protected devices are measured and never switched.
-	Protected bool `json:"protected,omitempty"`
+	// Protected says what the device is kept from; see Permits.
+	Protected Protection `json:"protected,omitempty"`
+	// Lifted sets the protection aside for a time.
+	Lifted Lift `json:"lifted,omitzero" validate:"optional"`
 	// PollS is this device's own polling interval in seconds; 0 means the
 	// installation's default.
 	PollS Milli `json:"poll_s,omitempty"`
@@ -69,6 +71,10 @@ func (d Device) Validate() error {
 			found.add("poll_s", fmt.Sprintf("must lie between %v and %v", MinPoll, MaxPoll))
 		}
 	}
+	if !d.Protected.Valid() {
+		found.check("protected", errProtection)
+	}
+	d.Lifted.check(&found)
 	checkLabels(d.Labels, &found)
 	return found.err()
 }
@@ -77,7 +83,7 @@ func (d Device) Validate() error {
 func (d Device) Equal(other Device) bool {
 	return d.ID == other.ID && d.Kind == other.Kind && d.Location == other.Location &&
 		d.Site == other.Site && d.Address == other.Address && d.Protected == other.Protected &&
-		d.PollS == other.PollS && equalLabels(d.Labels, other.Labels)
+		d.Lifted == other.Lifted && d.PollS == other.PollS && equalLabels(d.Labels, other.Labels)
 }
 
 func equalLabels(a, b map[string]string) bool {

@@ -62,7 +62,7 @@ func TestWhoReadsTheStateAfterSwitchingSeesIt(t *testing.T) {
 func TestAProtectedDeviceIsNotSwitchedAndItsLightIs(t *testing.T) {
 	o := open(t)
 	device := plug("fridge")
-	device.Protected = true
+	device.Protected = wattline.ProtectionAlwaysOn
 	o.bus.device(t, device)
 	wantProblem(t, o.do(t, "PUT", "/api/v1/devices/fridge/relay", `{"state":"off"}`), wattline.CodeProtected, "")
 	if asks := o.bus.asks(); len(asks) != 0 {
@@ -70,6 +70,11 @@ func TestAProtectedDeviceIsNotSwitchedAndItsLightIs(t *testing.T) {
 	}
 	if a := o.do(t, "PUT", "/api/v1/devices/fridge/led", `{"state":"off"}`); a.status != http.StatusOK {
 		t.Errorf("%d %s", a.status, a.body)
+	}
+	device.Lifted = wattline.Lift{Until: wattline.At(time.Now().Add(time.Hour)), Reason: "defrosting", By: "token:kitchen"}
+	o.bus.device(t, device)
+	if a := o.do(t, "PUT", "/api/v1/devices/fridge/relay", `{"state":"off"}`); a.status != http.StatusOK {
+		t.Errorf("lifted: %d %s", a.status, a.body)
 	}
 }
 
@@ -102,7 +107,9 @@ func TestCommandsTellForEachDeviceWhatBecameOfIt(t *testing.T) {
 	o := open(t)
 	for i, id := range []string{"s-1", "s-2", "s-3", "s-4", "s-5", "s-6"} {
 		device := plug(id)
-		device.Protected = i == 5
+		if i == 5 {
+			device.Protected = wattline.ProtectionAlwaysOn
+		}
 		o.bus.device(t, device)
 	}
 	answers := map[string]wattline.Code{

@@ -77,7 +77,7 @@ func (o *office) furnish(t testing.TB) {
 	desk.ID, desk.Location, desk.Labels = "desk-2", "hq/f1/r101/desk-2", map[string]string{"cost-centre": "4200"}
 	o.bus.device(t, desk)
 	o.bus.device(t, wattline.Device{
-		ID: "printer-1", Kind: "printer", Location: "hq/f2/hall", Site: "hq", Address: "192.0.2.12", Protected: true,
+		ID: "printer-1", Kind: "printer", Location: "hq/f2/hall", Site: "hq", Address: "192.0.2.12", Protected: wattline.ProtectionLocked,
 	})
 	o.bus.device(t, wattline.Device{ID: "new-1", Kind: "printer", Location: "hq/f10", Site: "lab", Address: "192.0.2.13"})
 	o.bus.device(t, wattline.Device{ID: "down-1", Kind: "workstation", Location: "hq/f2/r201", Site: "hq", Address: "192.0.2.14"})

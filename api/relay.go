@@ -153,8 +153,8 @@ func (g *Gateway) command(ctx context.Context, snap *snapshot, o order) (wattlin
 // allowed refuses what the device may not or cannot do. The controller checks
 // it again.
 func allowed(snap *snapshot, action wattline.Action) error {
-	if snap.device.Protected && action.Switches() {
-		return wattline.Errorf(wattline.CodeProtected, "device %q is protected and is not switched", snap.id)
+	if err := snap.device.Permits(action, time.Now()); err != nil {
+		return err
 	}
 	needs := action.Needs()
 	if snap.state != nil && len(snap.state.Capabilities) > 0 && !snap.state.Can(needs) {

@@ -38,7 +38,7 @@ func emulate(b *testing.B, plugs int) []wattline.Device {
 		return json.Unmarshal(text, &devices)
 	})
 	for i := range devices {
-		devices[i].Protected = false
+		devices[i].Protected = wattline.ProtectionNone
 	}
 	return devices
 }

@@ -68,7 +68,7 @@ func (o *office) declare(devices ...wattline.Device) {
 		if err != nil {
 			o.t.Fatal(err)
 		}
-		text += fmt.Sprintf("  - {id: %s, kind: %s, location: %s, address: %q, labels: %s, protected: %t",
+		text += fmt.Sprintf("  - {id: %s, kind: %s, location: %s, address: %q, labels: %s, protected: %q",
 			d.ID, d.Kind, d.Location, d.Address, strings.Replace(string(labels), "null", "{}", 1), d.Protected)
 		if d.PollS != 0 {
 			text += fmt.Sprintf(", poll: %ss", d.PollS)

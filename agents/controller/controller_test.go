@@ -80,7 +80,7 @@ func runPaced(t *testing.T, p controller.Plugs, perSecond float64, do func(*test
 		go func() { ended <- c.Run(ctx) }()
 		synctest.Wait()
 		bus.DeliverDevice(wattline.Device{ID: "desk-1", Kind: "workstation", Location: "hq/f1", Site: "hq", Address: "192.0.2.11"})
-		bus.DeliverDevice(wattline.Device{ID: "fridge-1", Kind: "fridge", Location: "hq/f1", Site: "hq", Address: "192.0.2.12", Protected: true})
+		bus.DeliverDevice(wattline.Device{ID: "fridge-1", Kind: "fridge", Location: "hq/f1", Site: "hq", Address: "192.0.2.12", Protected: wattline.ProtectionLocked})
 		bus.Deliver(stateTopic("desk-1"), wattline.State{
 			Device: "desk-1", Availability: wattline.AvailabilityStale, Relay: wattline.RelayOff, Since: wattline.At(time.Now()), Time: wattline.At(time.Now()),
 			Error: &wattline.StateError{Class: "timeout"}, Capabilities: []wattline.Capability{wattline.CapabilityRelay, wattline.CapabilityLED},
@@ -166,6 +166,23 @@ func TestWhatIsRefusedIsNotSent(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestAProtectionHoldsAgainWhenItsLiftIsOver(t *testing.T) {
+	p := &plug{relay: wattline.RelayOff}
+	run(t, p, func(t *testing.T, bus *agenttest.Bus) {
+		bus.DeliverDevice(wattline.Device{
+			ID: "fridge-1", Kind: "fridge", Location: "hq/f1", Site: "hq", Address: "192.0.2.12", Protected: wattline.ProtectionLocked,
+			Lifted: wattline.Lift{Until: wattline.At(time.Now().Add(time.Minute)), Reason: "moved", By: "token:kitchen"},
+		})
+		if _, err := command(bus, "fridge-1", on("fridge-1")); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(time.Minute)
+		if _, err := command(bus, "fridge-1", on("fridge-1")); err == nil || wattline.AsError(err).Code != wattline.CodeProtected {
+			t.Errorf("after its end: %v", err)
+		}
+	})
 }
 
 func TestEveryEndOfACommandHasItsCode(t *testing.T) {

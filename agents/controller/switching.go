@@ -46,8 +46,8 @@ func (c *Controller) admit(command wattline.Command) (kasa.Target, error) {
 	device, known := c.devices[command.Device]
 	state, seen := c.states[command.Device]
 	c.mu.Unlock()
-	if refusal := refuse(command, device, known, state, seen); refusal != nil {
-		return kasa.Target{}, refusal
+	if err := refuse(command, device, known, state, seen); err != nil {
+		return kasa.Target{}, err
 	}
 	target, err := kasa.ParseAddress(device.Address)
 	if err != nil {
@@ -56,14 +56,16 @@ func (c *Controller) admit(command wattline.Command) (kasa.Target, error) {
 	return target, nil
 }
 
-// refuse says why a command is not even tried.
-func refuse(command wattline.Command, device wattline.Device, known bool, state wattline.State, seen bool) *wattline.Error {
-	switch {
-	case !known:
+// refuse says why a command is not even tried. Whether a protection is lifted goes
+// by this controller's clock.
+func refuse(command wattline.Command, device wattline.Device, known bool, state wattline.State, seen bool) error {
+	if !known {
 		return wattline.Errorf(wattline.CodeNotFound, "this controller has no device %.80q", command.Device)
-	case device.Protected && command.Action.Switches():
-		return wattline.Errorf(wattline.CodeProtected, "device %s is protected and may not be switched", device.ID)
-	case seen && len(state.Capabilities) > 0 && !state.Can(command.Action.Needs()):
+	}
+	if err := device.Permits(command.Action, time.Now()); err != nil {
+		return err
+	}
+	if seen && len(state.Capabilities) > 0 && !state.Can(command.Action.Needs()) {
 		return wattline.Errorf(wattline.CodeUnsupported, "device %s has no %s", device.ID, command.Action.Needs())
 	}
 	return nil

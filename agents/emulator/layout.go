@@ -1,6 +1,10 @@
 package emulator
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/wattline/wattline"
+)
 
 // place is one socket of the floor plan.
 type place struct {
@@ -8,42 +12,45 @@ type place struct {
 	room       int
 	model      Model
 	profile    Profile
-	protected  bool
+	protected  wattline.Protection
 }
 
 // plan is two floors of twelve plugs each; a larger office repeats it upwards. A
 // smaller one takes the first so many, which is why the kinds alternate.
 func plan() []place {
 	const (
-		desk    = "desk"
-		station = "workstation"
+		desk     = "desk"
+		station  = "workstation"
+		free     = wattline.ProtectionNone
+		alwaysOn = wattline.ProtectionAlwaysOn
+		locked   = wattline.ProtectionLocked
 	)
 	return []place{
-		{desk, station, 1, HS110HW1, Workstation, false},
-		{desk, station, 1, HS110HW4, Workstation, false},
-		{"meeting", "meeting-room", 3, HS110HW4, MeetingRoom, false},
-		{"printer", "printer", 4, HS110HW1, Printer, false},
-		{desk, station, 1, HS110HW1, Workstation, false},
-		{desk, station, 1, HS110HW4, Workstation, false},
-		{desk, station, 2, HS110HW1, Workstation, false},
-		{desk, station, 2, HS110HW4, Workstation, false},
-		{"lamp", "lighting", 2, HS100, Lamp, false},
-		{"fridge", "kitchen", 5, HS110HW1, Fridge, true},
-		{desk, station, 2, HS110HW1, Workstation, false},
-		{desk, station, 2, HS110HW4, Workstation, false},
+		{desk, station, 1, HS110HW1, Workstation, free},
+		{desk, station, 1, HS110HW4, Workstation, free},
+		{"meeting", "meeting-room", 3, HS110HW4, MeetingRoom, free},
+		{"printer", "printer", 4, HS110HW1, Printer, free},
+		{desk, station, 1, HS110HW1, Workstation, free},
+		{desk, station, 1, HS110HW4, Workstation, free},
+		{desk, station, 2, HS110HW1, Workstation, free},
+		{desk, station, 2, HS110HW4, Workstation, free},
+		{"lamp", "lighting", 2, HS100, Lamp, free},
+		{"fridge", "kitchen", 5, HS110HW1, Fridge, alwaysOn},
+		{desk, station, 2, HS110HW1, Workstation, free},
+		{desk, station, 2, HS110HW4, Workstation, free},
 
-		{desk, station, 1, HS110HW4, Workstation, false},
-		{desk, station, 1, HS110HW1, Workstation, false},
-		{"printer", "printer", 4, HS110HW4, Printer, false},
-		{"network", "network", 4, HS110HW4, Network, true},
-		{desk, station, 1, HS110HW4, Workstation, false},
-		{desk, station, 1, HS110HW1, Workstation, false},
-		{desk, station, 2, HS110HW4, Workstation, false},
-		{desk, station, 2, HS110HW1, Workstation, false},
-		{"display", "display", 3, HS110HW4, MeetingRoom, false},
-		{"coffee", "kitchen", 5, HS110HW1, Coffee, false},
-		{desk, station, 2, HS110HW4, Workstation, false},
-		{desk, station, 2, HS110HW1, Workstation, false},
+		{desk, station, 1, HS110HW4, Workstation, free},
+		{desk, station, 1, HS110HW1, Workstation, free},
+		{"printer", "printer", 4, HS110HW4, Printer, free},
+		{"network", "network", 4, HS110HW4, Network, locked},
+		{desk, station, 1, HS110HW4, Workstation, free},
+		{desk, station, 1, HS110HW1, Workstation, free},
+		{desk, station, 2, HS110HW4, Workstation, free},
+		{desk, station, 2, HS110HW1, Workstation, free},
+		{"display", "display", 3, HS110HW4, MeetingRoom, free},
+		{"coffee", "kitchen", 5, HS110HW1, Coffee, free},
+		{desk, station, 2, HS110HW4, Workstation, free},
+		{desk, station, 2, HS110HW1, Workstation, free},
 	}
 }
 
@@ -68,7 +75,7 @@ func stripNames() []string {
 type spot struct {
 	id, kind, location string
 	labels             map[string]string
-	protected          bool
+	protected          wattline.Protection
 	place              place
 }
 

@@ -142,7 +142,7 @@ func (s *site) declared() string {
 		if err != nil {
 			s.t.Fatal(err)
 		}
-		text += fmt.Sprintf("  - {id: %s, kind: %s, location: %s, address: %q, labels: %s, protected: %t}\n",
+		text += fmt.Sprintf("  - {id: %s, kind: %s, location: %s, address: %q, labels: %s, protected: %q}\n",
 			d.ID, d.Kind, d.Location, d.Address, strings.Replace(string(labels), "null", "{}", 1), d.Protected)
 	}
 	return text

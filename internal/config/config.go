@@ -107,14 +107,14 @@ type Cluster struct {
 
 // Device is an entry of devices.
 type Device struct {
-	ID        string            `yaml:"id"`
-	Kind      string            `yaml:"kind"`
-	Location  string            `yaml:"location"`
-	Address   string            `yaml:"address"`
-	Site      string            `yaml:"site"`
-	Labels    map[string]string `yaml:"labels"`
-	Protected bool              `yaml:"protected"`
-	Poll      time.Duration     `yaml:"poll"`
+	ID        string              `yaml:"id"`
+	Kind      string              `yaml:"kind"`
+	Location  string              `yaml:"location"`
+	Address   string              `yaml:"address"`
+	Site      string              `yaml:"site"`
+	Labels    map[string]string   `yaml:"labels"`
+	Protected wattline.Protection `yaml:"protected"`
+	Poll      time.Duration       `yaml:"poll"`
 }
 
 // Default is what an empty file means.

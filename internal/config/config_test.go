@@ -26,6 +26,7 @@ poll: 5s
 devices:
   - {id: desk-1, kind: workstation, location: hq/f1/r101/desk-1, address: "192.0.2.11", labels: {cost-centre: "4100"}, protected: false}
   - {id: sp_w.r1.c1, kind: printer, location: hq, address: "plug.lan:9998/02", poll: 1500ms, protected: true}
+  - {id: fridge, kind: kitchen, location: hq, address: "192.0.2.12", protected: always_on}
 `
 
 func TestTheDocumentedFileIsRead(t *testing.T) {
@@ -35,7 +36,8 @@ func TestTheDocumentedFileIsRead(t *testing.T) {
 	}
 	want := []wattline.Device{
 		{ID: "desk-1", Kind: "workstation", Location: "hq/f1/r101/desk-1", Site: "hq", Address: "192.0.2.11", Labels: map[string]string{"cost-centre": "4100"}},
-		{ID: "sp_w.r1.c1", Kind: "printer", Location: "hq", Site: "hq", Address: "plug.lan:9998/02", PollS: 1500, Protected: true},
+		{ID: "sp_w.r1.c1", Kind: "printer", Location: "hq", Site: "hq", Address: "plug.lan:9998/02", PollS: 1500, Protected: wattline.ProtectionLocked},
+		{ID: "fridge", Kind: "kitchen", Location: "hq", Site: "hq", Address: "192.0.2.12", Protected: wattline.ProtectionAlwaysOn},
 	}
 	if diff := cmp.Diff(want, got.Registered()); diff != "" {
 		t.Error(diff)

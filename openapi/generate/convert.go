@@ -101,7 +101,7 @@ func refine(ref *openapi3.SchemaRef) {
 // whatever type is called Time, and no place to say more.
 func isTime(name string) bool {
 	switch name {
-	case "time", "since", "start", "end", "from", "to":
+	case "time", "since", "start", "end", "from", "to", "until":
 		return true
 	}
 	return false
