@@ -1,6 +1,9 @@
 package wattline
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 const maxSelectorIDs = 10_000
 
@@ -59,6 +62,11 @@ func (s Selector) Select(devices []Device) []Device {
 		}
 	}
 	return chosen
+}
+
+// Matches tells whether a device is one of those that the selector chooses.
+func (s Selector) Matches(device Device) bool {
+	return (len(s.IDs) == 0 || slices.Contains(s.IDs, device.ID)) && s.matchesRest(device)
 }
 
 func (s Selector) matchesRest(device Device) bool {
