@@ -180,9 +180,11 @@ type AggregateQuery struct {
 	Window Window `json:"window,omitempty"`
 	// Timezone is an IANA name; the windows are those of its calendar.
 	Timezone string `json:"tz"`
-	// Cursor is the Next of the page before.
-	Cursor string `json:"cursor,omitempty"`
-	Limit  int    `json:"limit,omitempty"`
+	// Cursor is the Next of the page before. After stands for it where there is
+	// none: the row after which the page begins.
+	Cursor string    `json:"cursor,omitempty"`
+	After  *RowPlace `json:"after,omitempty"`
+	Limit  int       `json:"limit,omitempty"`
 }
 
 // Operation is what is asked of each window and group.

@@ -23,6 +23,8 @@ const (
 	CodeNotFound Code = "not_found"
 	// CodeMethodNotAllowed: the route exists, with other methods.
 	CodeMethodNotAllowed Code = "method_not_allowed"
+	// CodeNotAcceptable: the client takes none of the formats that there are.
+	CodeNotAcceptable Code = "not_acceptable"
 	// CodeConflict: it exists already, or changed since the version given.
 	CodeConflict Code = "conflict"
 	// CodeTooLarge: the body is larger than the route takes.
@@ -65,6 +67,8 @@ func (c Code) HTTPStatus() int {
 		return http.StatusNotFound
 	case CodeMethodNotAllowed:
 		return http.StatusMethodNotAllowed
+	case CodeNotAcceptable:
+		return http.StatusNotAcceptable
 	case CodeConflict:
 		return http.StatusConflict
 	case CodeTooLarge:

@@ -53,15 +53,28 @@ type ReadingsQuery struct {
 	Devices []string `json:"devices"`
 	From    Time     `json:"from"`
 	To      Time     `json:"to"`
-	// Cursor is the Next of the page before.
-	Cursor string `json:"cursor,omitempty"`
-	Limit  int    `json:"limit,omitempty"`
+	// Cursor is the Next of the page before. After stands for it where there is
+	// none: the reading after which the page begins.
+	Cursor string        `json:"cursor,omitempty"`
+	After  *ReadingPlace `json:"after,omitempty"`
+	Limit  int           `json:"limit,omitempty"`
+	// Packed asks for the Packed form. Whoever answers may leave it aside.
+	Packed bool `json:"packed,omitempty"`
+}
+
+// ReadingPlace is a place in the order of readings.
+type ReadingPlace struct {
+	Device string `json:"device"`
+	Time   Time   `json:"time"`
 }
 
 // ReadingsPage is the answer. Next is empty on the last page.
 type ReadingsPage struct {
 	Readings []Reading `json:"readings"`
-	Next     string    `json:"next,omitempty"`
+	// Packed has the readings instead, in the form of internal/packed, where the
+	// query asked for it.
+	Packed []byte `json:"packed,omitempty" swaggerignore:"true"`
+	Next   string `json:"next,omitempty"`
 }
 
 // Window is a calendar window.
@@ -101,9 +114,18 @@ type ConsumptionQuery struct {
 	Window Window  `json:"window"`
 	// Timezone is an IANA name; the windows are those of its calendar.
 	Timezone string `json:"tz"`
-	// Cursor is the Next of the page before.
-	Cursor string `json:"cursor,omitempty"`
-	Limit  int    `json:"limit,omitempty"`
+	// Cursor is the Next of the page before. After stands for it where there is
+	// none: the row after which the page begins.
+	Cursor string    `json:"cursor,omitempty"`
+	After  *RowPlace `json:"after,omitempty"`
+	Limit  int       `json:"limit,omitempty"`
+}
+
+// RowPlace is a row of consumption or of an aggregate, by its group and the start of
+// its window.
+type RowPlace struct {
+	Group string `json:"group"`
+	Start Time   `json:"start"`
 }
 
 // ConsumptionPage is the answer, ordered by window and then group name. Next is

@@ -5,9 +5,6 @@ import (
 	"time"
 )
 
-// timeLayout is RFC 3339 with exactly three decimals.
-const timeLayout = "2006-01-02T15:04:05.000Z07:00"
-
 // The years within which an instant is taken to be meant. Stores keep
 // nanoseconds in 64 bits, and a reading far outside is a broken clock.
 const (
@@ -37,10 +34,18 @@ func ParseTime(text string) (Time, error) {
 		return Time{}, errTimeSyntax
 	}
 	at := At(parsed)
-	if !at.isMeant() {
-		return Time{}, errTimeRange
+	if err := at.Check(); err != nil {
+		return Time{}, err
 	}
 	return at, nil
+}
+
+// Check tells why an instant cannot be meant: its year.
+func (t Time) Check() error {
+	if !t.isMeant() {
+		return errTimeRange
+	}
+	return nil
 }
 
 // isMeant tells whether the year is one that is taken to be meant.
@@ -67,11 +72,21 @@ func StartOfDay(year int, month time.Month, day int, zone *time.Location) time.T
 }
 
 // String is the wire form.
-func (t Time) String() string { return t.UTC().Format(timeLayout) }
+func (t Time) String() string { return string(t.Append(nil)) }
+
+// Append appends the wire form.
+func (t Time) Append(dst []byte) []byte {
+	utc := t.UTC()
+	dst = utc.AppendFormat(dst, time.RFC3339) // which is much faster than a layout of one's own
+	ms := utc.Nanosecond() / int(time.Millisecond)
+	return append(dst[:len(dst)-1], '.', byte('0'+ms/100), byte('0'+ms/10%10), byte('0'+ms%10), 'Z')
+}
 
 // MarshalJSON writes the wire form as a JSON string.
 func (t Time) MarshalJSON() ([]byte, error) {
-	return t.UTC().AppendFormat(make([]byte, 0, len(timeLayout)+2), `"`+timeLayout+`"`), nil
+	const longest = len(`"2006-01-02T15:04:05.000Z"`)
+	text := append(make([]byte, 0, longest), '"')
+	return append(t.Append(text), '"'), nil
 }
 
 // UnmarshalJSON reads a JSON string with ParseTime; null is an error.

@@ -16,7 +16,7 @@ import (
 //	@Description	In [from, to), per window of the calendar of tz and per group, in the order of windows and then of groups; without a window, the whole period is one. Selection, grouping, pages and formats are those of consumption. An operation takes the readings of all devices of the group alike. It is one of count, sum, mean, median, mode, min, max, spread, stddev, first, last, percentile (with p), top, bottom and sample (with n), distinct and integral, in small letters or capitals. power takes them all. voltage and current take all but integral. energy takes count, first, last, sample, and spread, which is the energy used. relay takes count, distinct, first, last, mode, sample, mean, which is the share of the observed time on, and integral, the hours on. The integral of power is the energy in Wh used while observed. value is missing where there is nothing to make it of. median, mode, percentile, stddev, distinct, top, bottom and sample have to look at every reading: a row that takes too many is refused, with what would be accepted.
 //	@ID				getAggregate
 //	@Tags			history
-//	@Produce		json,text/csv,application/x-ndjson
+//	@Produce		json,text/csv,application/x-ndjson,application/vnd.apache.parquet,application/senml+json,application/sensml+json
 //	@Param			field		query		string		true	"Of what"	Enums(power, voltage, current, energy, relay)
 //	@Param			op			query		string		true	"Operation"	example(percentile)
 //	@Param			p			query		number		false	"For percentile: the percentage"	minimum(0)	maximum(100)	example(95)
@@ -25,18 +25,21 @@ import (
 //	@Param			location	query		string		false	"Location or a prefix of whole levels"	example(hq/f1)
 //	@Param			kind		query		string		false	"Kind"	example(printer)
 //	@Param			label		query		[]string	false	"name:value; several must all match"	collectionFormat(multi)
-//	@Param			from		query		string		false	"RFC 3339 time or date; by default the midnight before to"	example(2026-03-29)
-//	@Param			to			query		string		false	"RFC 3339 time or date; now by default"	example(2026-03-30)
+//	@Param			from		query		string		false	"RFC 3339 time, date, or such as -24h, today or last month, which without to is the whole of it; by default the midnight before to"	example(2026-03-29)
+//	@Param			to			query		string		false	"The same, not included; now by default"	example(2026-03-30)
 //	@Param			window		query		string		false	"Calendar window; the whole period by default"	Enums(quarter, hour, day, week, month, year)
 //	@Param			group_by	query		string		false	"device, kind, location:N for its first N levels (1 to 16), label:NAME, or all"	default(device)	example(location:2)
 //	@Param			tz			query		string		false	"IANA time zone of the windows and of dates; the installation's by default"	example(Europe/Madrid)
-//	@Param			format		query		string		false	"Pages of JSON, or all as CSV or NDJSON; by default what Accept names"	Enums(json, csv, ndjson)
+//	@Param			format		query		string		false	"Pages of JSON, or all in another format; by default what Accept names"	Enums(json, csv, ndjson, parquet, senml, sensml)
 //	@Param			limit		query		int			false	"Length of the page"	minimum(1)	maximum(5000)	default(1000)
 //	@Param			cursor		query		string		false	"next of the page before"
+//	@Param			after_group	query		string		false	"With after_start, for csv and ndjson: the group of the last whole row of an answer that broke off. It goes on after it, without the head"
+//	@Param			after_start	query		string		false	"The start of that row"	example(2026-03-29T00:00:00.000Z)
 //	@Success		200			{object}	wattline.AggregatePage
 //	@Failure		400			{object}	Problem	"invalid"
 //	@Failure		403			{object}	Problem	"forbidden"
 //	@Failure		404			{object}	Problem	"not_found: no such device"
+//	@Failure		406			{object}	Problem	"not_acceptable"
 //	@Failure		429			{object}	Problem	"busy"
 //	@Failure		500			{object}	Problem	"internal"
 //	@Failure		503			{object}	Problem	"no_responder, broker_down, store_down"
@@ -53,6 +56,7 @@ func (g *Gateway) getAggregate(c *gin.Context) error {
 	window := p.window("")
 	groupOf := p.grouping("group_by")
 	q.paged(p, c.Request)
+	afterRow := q.afterRow(p)
 	if err := p.err(); err != nil {
 		return err
 	}
@@ -62,19 +66,20 @@ func (g *Gateway) getAggregate(c *gin.Context) error {
 	}
 	query := wattline.AggregateQuery{
 		Field: operation.Field, Op: operation.Op, P: operation.P, N: operation.N,
-		Groups: groups, From: q.from, To: q.to, Window: window, Timezone: q.zone.String(),
+		Groups: groups, From: q.from, To: q.to, Window: window, Timezone: q.zone.String(), After: afterRow,
 	}
 	fetch := func(ctx context.Context, limit int, after string) (page[wattline.Aggregate], error) {
 		found := wattline.AggregatePage{Rows: []wattline.Aggregate{}}
 		if len(groups) == 0 {
 			return page[wattline.Aggregate]{items: found.Rows}, nil
 		}
-		query.Cursor, query.Limit = after, limit
+		if query.Cursor, query.Limit = after, limit; after != "" {
+			query.After = nil
+		}
 		err := g.askHistory(ctx, wattline.VerbAggregate, bus.Ask{Body: query, Actor: g.actor(c)}, &found)
 		return page[wattline.Aggregate]{found.Rows, found.Next}, err
 	}
-	name := string(operation.Field) + "-" + string(operation.Op)
-	s := stream[wattline.Aggregate]{question: q, name: name, table: aggregateTable(operation.Op), fetch: fetch}
+	s := stream[wattline.Aggregate]{question: q, table: aggregateTable(operation), fetch: fetch}
 	return answer(g, c, s, func(found page[wattline.Aggregate]) any {
 		return wattline.AggregatePage{Rows: found.items, Next: q.next(p, c.Request, found.next)}
 	})

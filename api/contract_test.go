@@ -153,7 +153,7 @@ var passedOn = []string{
 func everyFailureOfOthers(t *testing.T, note func(string, int)) {
 	o := open(t)
 	for _, code := range []wattline.Code{
-		"invalid", "unauthenticated", "forbidden", "not_found", "method_not_allowed", "conflict", "too_large",
+		"invalid", "unauthenticated", "forbidden", "not_found", "method_not_allowed", "not_acceptable", "conflict", "too_large",
 		"unsupported_media_type", "unsupported", "protected", "busy", "internal", "device_unreachable",
 		"device_error", "no_responder", "broker_down", "store_down", "timeout", "teapot",
 	} {
@@ -231,6 +231,11 @@ func everyBadRequest(t *testing.T, note func(string, int)) {
 			path += "?device=nobody"
 		}
 		note(id, o.get(t, path).status)
+		picky := request(http.MethodGet, path, "")
+		picky.Header.Set("Accept", "image/png")
+		a := o.send(t, picky)
+		wantProblem(t, a, wattline.CodeNotAcceptable, "")
+		note(id, a.status)
 	}
 }
 

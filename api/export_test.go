@@ -1,16 +1,10 @@
 package api
 
-import (
-	"github.com/gin-gonic/gin"
-)
-
 // Routes are those of the engine, as METHOD /path/:parameter.
 func (g *Gateway) Routes() []string {
 	var routes []string
-	if engine, ok := g.handler.(*gin.Engine); ok {
-		for _, route := range engine.Routes() {
-			routes = append(routes, route.Method+" "+route.Path)
-		}
+	for _, route := range g.engine.Routes() {
+		routes = append(routes, route.Method+" "+route.Path)
 	}
 	return routes
 }

@@ -1,58 +1,73 @@
 package api
 
 import (
-	"mime"
+	"errors"
 	"net/http"
-	"strconv"
 	"strings"
+
+	"github.com/elnormous/contenttype"
+
+	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/internal/export"
 )
 
-// format is how an answer is written: JSON page by page, the others as a whole.
-type format string
+// formatJSON comes page by page; all other formats are those of an export, which
+// comes as a whole.
+const formatJSON export.Format = "json"
 
-const (
-	formatJSON   format = "json"
-	formatCSV    format = "csv"
-	formatNDJSON format = "ndjson"
-)
+func formats() []export.Format { return append([]export.Format{formatJSON}, export.Formats()...) }
 
-// contentType is the media type, without its parameters.
-func (f format) contentType() string {
-	switch f {
-	case formatCSV:
-		return "text/csv"
-	case formatNDJSON:
-		return "application/x-ndjson"
+func mediaTypeOf(f export.Format) string {
+	if f == formatJSON {
+		return "application/json"
 	}
-	return "application/json"
+	return f.MediaType()
 }
 
-// format is that of the parameter, or else what the client likes best.
-func (p *params) format(r *http.Request) format {
-	accepted := acceptedFormat(strings.Join(r.Header.Values("Accept"), ","))
-	return format(p.enum("format", string(accepted), string(formatJSON), string(formatCSV), string(formatNDJSON)))
+// format is that of the parameter, or else what the client likes best. Where it
+// likes none of ours, that is kept for p.err.
+func (p *params) format(r *http.Request) export.Format {
+	names := make([]string, 0, len(formats()))
+	for _, f := range formats() {
+		names = append(names, string(f))
+	}
+	if given := p.enum("format", "", names...); given != "" {
+		return export.Format(given)
+	}
+	accepted, ok := acceptedFormat(strings.Join(r.Header.Values("Accept"), ","))
+	if !ok {
+		p.refusal = wattline.Errorf(wattline.CodeNotAcceptable, "the header Accept names nothing that this path answers with: %s",
+			strings.Join(mediaTypes(), ", "))
+	}
+	return accepted
 }
 
-// acceptedFormat is the one with the highest weight in an Accept header (RFC 9110,
-// 12.5.1), of several the first one; JSON where none of ours is named.
-func acceptedFormat(header string) format {
-	best, highest := formatJSON, 0.0
-	for part := range strings.SplitSeq(header, ",") {
-		kind, parameters, err := mime.ParseMediaType(part)
-		if err != nil {
-			continue
-		}
-		weight := 1.0
-		if q, given := parameters["q"]; given {
-			if weight, err = strconv.ParseFloat(q, 64); err != nil {
-				continue
-			}
-		}
-		for _, f := range []format{formatJSON, formatCSV, formatNDJSON} {
-			if kind == f.contentType() && weight > highest {
-				best, highest = f, weight
-			}
+func mediaTypes() []string {
+	types := make([]string, 0, len(formats()))
+	for _, f := range formats() {
+		types = append(types, mediaTypeOf(f))
+	}
+	return types
+}
+
+// acceptedFormat is what an Accept header prefers (RFC 9110, 12.5.1); JSON without
+// one, and where it cannot be read.
+func acceptedFormat(header string) (accepted export.Format, ok bool) {
+	if header == "" {
+		return formatJSON, true
+	}
+	offers := make([]contenttype.MediaType, 0, len(formats()))
+	for _, kind := range mediaTypes() {
+		offers = append(offers, contenttype.NewMediaType(kind))
+	}
+	best, _, err := contenttype.GetAcceptableMediaTypeFromHeader(header, offers)
+	if errors.Is(err, contenttype.ErrNoAcceptableTypeFound) {
+		return formatJSON, false
+	}
+	for _, f := range formats() {
+		if err == nil && best.MIME() == mediaTypeOf(f) {
+			return f, true
 		}
 	}
-	return best
+	return formatJSON, true
 }

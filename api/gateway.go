@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/gin-gonic/gin"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/wattline/wattline/openapi"
@@ -25,7 +26,8 @@ type Gateway struct {
 	meters     *meters
 	exposition http.Handler
 	openAPITag string
-	handler    http.Handler
+	engine     *gin.Engine
+	handler    http.Handler // the engine, its answers compressed
 	admitted   atomic.Int64
 	streams    *streams
 	// loopback tells that only this machine can reach the listener.
@@ -49,7 +51,10 @@ func New(options Options) (*Gateway, error) {
 	}
 	g.shadow = newShadow(options.Limits.Devices, options.Log, options.Metrics)
 	g.streams = newStreams(options.Limits.Streams, options.Log, options.Metrics)
-	g.handler, err = g.routes()
+	if g.engine, err = g.routes(); err != nil {
+		return nil, err
+	}
+	g.handler, err = compressed(g.engine)
 	return g, err
 }
 

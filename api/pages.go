@@ -5,6 +5,7 @@ import (
 	"embed"
 	"encoding/hex"
 	"net/http"
+	"strings"
 
 	"github.com/gin-gonic/gin"
 
@@ -75,14 +76,25 @@ func (g *Gateway) getOpenAPI(c *gin.Context) error {
 
 func digestOf(content []byte) string {
 	sum := sha256.Sum256(content)
-	return `"` + hex.EncodeToString(sum[:12]) + `"`
+	return `W/"` + hex.EncodeToString(sum[:12]) + `"`
+}
+
+// isTagged tells whether an If-None-Match header names a weak tag (RFC 9110, 13.1.2).
+func isTagged(header, tag string) bool {
+	for given := range strings.SplitSeq(header, ",") {
+		given = strings.TrimSpace(given)
+		if given == "*" || given == tag || "W/"+given == tag {
+			return true
+		}
+	}
+	return false
 }
 
 // writeTagged answers with content that the client may keep and has to ask about.
 func writeTagged(c *gin.Context, tag, kind string, content []byte) error {
-	c.Header("Cache-Control", "no-cache")
+	c.Header("Cache-Control", "private, no-cache")
 	c.Header("ETag", tag)
-	if c.GetHeader("If-None-Match") == tag {
+	if isTagged(c.GetHeader("If-None-Match"), tag) {
 		c.Status(http.StatusNotModified)
 		return nil
 	}

@@ -25,6 +25,8 @@ type params struct {
 	values url.Values
 	known  []string
 	faults []wattline.FieldError
+	// refusal is an error that is not one of a parameter.
+	refusal error
 }
 
 // readParams takes the query apart; a query that is none is an error at once.
@@ -67,7 +69,7 @@ func (p *params) err() error {
 	if len(p.faults) > 0 {
 		return wattline.Invalid(p.faults[:min(len(p.faults), maxFields)]...)
 	}
-	return nil
+	return p.refusal
 }
 
 func (p *params) takes() string {
@@ -92,6 +94,15 @@ func (p *params) text(name string) (value string, given bool) {
 		return "", false
 	}
 	return values[0], true
+}
+
+// named is a parameter that may be given once, and be empty.
+func (p *params) named(name string) (value string, given bool) {
+	if values := p.values[name]; len(values) == 1 && values[0] == "" {
+		p.known = append(p.known, name)
+		return "", true
+	}
+	return p.text(name)
 }
 
 // list is a parameter that may be repeated, each time with another value.

@@ -97,6 +97,8 @@ func titleOf(code wattline.Code) (string, bool) {
 		return "Not found", true
 	case wattline.CodeMethodNotAllowed:
 		return "Method not allowed", true
+	case wattline.CodeNotAcceptable:
+		return "Not acceptable", true
 	case wattline.CodeConflict:
 		return "Conflict", true
 	case wattline.CodeTooLarge:

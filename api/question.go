@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 
 	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/internal/bus"
+	"github.com/wattline/wattline/internal/export"
 )
 
 // question is what the routes of the history have in common.
@@ -21,9 +23,11 @@ type question struct {
 
 // paging is how much of an answer is wanted, and how.
 type paging struct {
-	format format
+	format export.Format
 	limit  int
 	after  string // the component's cursor
+	// resumed says that the rows go on after one that the client has already.
+	resumed bool
 }
 
 // question reads the selection and the period.
@@ -39,7 +43,7 @@ func (q *question) paged(p *params, r *http.Request) {
 	q.page.format = p.format(r)
 	q.page.limit = p.integer("limit", 1, wattline.MaxHistoryPage, wattline.MaxPage)
 	at, more := p.cursor(r)
-	if q.page.format != formatJSON {
+	if q.whole() {
 		for _, name := range []string{"limit", "cursor"} {
 			if p.values.Has(name) {
 				p.fail(name, "is for pages of JSON; %s comes as a whole", q.page.format)
@@ -54,6 +58,40 @@ func (q *question) paged(p *params, r *http.Request) {
 	} else {
 		q.from, q.to, q.page.after = from, to, at.After
 	}
+}
+
+// whole tells whether all rows are wanted at once.
+func (q *question) whole() bool { return q.page.format != formatJSON }
+
+// resume reads the two parameters that name the last row that a client has of an
+// answer that broke off; given where they are there.
+func (q *question) resume(p *params, name, at string) (named string, instant wattline.Time, given bool) {
+	named, nameGiven := p.named(name)
+	text, atGiven := p.text(at)
+	if !nameGiven && !atGiven {
+		return "", wattline.Time{}, false
+	}
+	instant, err := wattline.ParseTime(text)
+	switch {
+	case !nameGiven || !atGiven:
+		p.fail(name, "goes together with %s", at)
+	case err != nil:
+		p.fail(at, "%s", err)
+	case !q.page.format.Resumable():
+		p.fail(name, "goes with csv and ndjson; pages of JSON have a cursor, and other formats are whole or nothing")
+	}
+	q.page.resumed = true
+	return named, instant, true
+}
+
+// afterRow is the place of the last row of consumption or aggregates that the client
+// has, or nil.
+func (q *question) afterRow(p *params) *wattline.RowPlace {
+	group, start, given := q.resume(p, "after_group", "after_start")
+	if !given {
+		return nil
+	}
+	return &wattline.RowPlace{Group: group, Start: start}
 }
 
 // next is the cursor for the page that follows, or empty where the component
@@ -83,14 +121,20 @@ func (g *Gateway) askHistory(ctx context.Context, verb string, ask bus.Ask, into
 	return decodeReply(body, into)
 }
 
-// answer writes one page as JSON, or all of them in another format.
+// answer writes one page as JSON, which a client may keep and ask about again, or all
+// of them in another format.
 func answer[T any](g *Gateway, c *gin.Context, s stream[T], one func(page[T]) any) error {
-	if s.page.format != formatJSON {
+	c.Writer.Header().Add("Vary", "Accept")
+	if s.whole() {
 		return s.serve(g, c)
 	}
 	found, err := s.fetch(c.Request.Context(), s.page.limit, s.page.after)
 	if err != nil {
 		return err
 	}
-	return writeJSON(c, one(found))
+	body, err := json.Marshal(one(found))
+	if err != nil {
+		return err
+	}
+	return writeTagged(c, digestOf(body), jsonType, body)
 }

@@ -8,28 +8,32 @@ import (
 
 	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/internal/bus"
+	"github.com/wattline/wattline/internal/packed"
 )
 
 // getReadings godoc
 //
 //	@Summary		Raw readings
-//	@Description	In [from, to), in the order of devices and then of time. Without any selection, of all devices. Dates are midnights in the installation's time zone. Ask for the following page with its cursor and all other parameters as they were; a period that ended "now" keeps its end. As CSV or NDJSON all of it comes at once, of any length; if it breaks off, the connection ends before the body does.
+//	@Description	In [from, to), in the order of devices and then of time. Without any selection, of all devices. Dates and words go by the installation's time zone. Ask for the following page with its cursor and all other parameters as they were; a period that ended "now" keeps its end. In any other format than JSON all of it comes at once, of any length; if it breaks off, the connection ends before the body does.
 //	@ID				getReadings
 //	@Tags			history
-//	@Produce		json,text/csv,application/x-ndjson
+//	@Produce		json,text/csv,application/x-ndjson,application/vnd.apache.parquet,application/senml+json,application/sensml+json
 //	@Param			device		query		[]string	false	"Device; may be repeated"	collectionFormat(multi)
 //	@Param			location	query		string		false	"Location or a prefix of whole levels"	example(hq/f1)
 //	@Param			kind		query		string		false	"Kind"	example(printer)
 //	@Param			label		query		[]string	false	"name:value; several must all match"	collectionFormat(multi)
-//	@Param			from		query		string		false	"RFC 3339 time or date; by default the midnight before to"	example(2026-03-29T00:00:00Z)
-//	@Param			to			query		string		false	"RFC 3339 time or date; now by default"	example(2026-03-30)
-//	@Param			format		query		string		false	"Pages of JSON, or all as CSV or NDJSON; by default what Accept names"	Enums(json, csv, ndjson)
+//	@Param			from		query		string		false	"RFC 3339 time, date, or such as -24h, today or last month, which without to is the whole of it; by default the midnight before to"	example(2026-03-29T00:00:00Z)
+//	@Param			to			query		string		false	"The same, not included; now by default"	example(2026-03-30)
+//	@Param			format		query		string		false	"Pages of JSON, or all in another format; by default what Accept names"	Enums(json, csv, ndjson, parquet, senml, sensml)
 //	@Param			limit		query		int			false	"Length of the page"	minimum(1)	maximum(5000)	default(1000)
 //	@Param			cursor		query		string		false	"next of the page before"
+//	@Param			after_device	query	string	false	"With after_time, for csv and ndjson: the device of the last whole line of an answer that broke off. It goes on after it, without the head"
+//	@Param			after_time	query		string		false	"The time of that line"	example(2026-03-29T00:00:05.000Z)
 //	@Success		200			{object}	wattline.ReadingsPage
 //	@Failure		400			{object}	Problem	"invalid"
 //	@Failure		403			{object}	Problem	"forbidden"
 //	@Failure		404			{object}	Problem	"not_found: no such device"
+//	@Failure		406			{object}	Problem	"not_acceptable"
 //	@Failure		429			{object}	Problem	"busy"
 //	@Failure		500			{object}	Problem	"internal"
 //	@Failure		503			{object}	Problem	"no_responder, broker_down, store_down"
@@ -43,6 +47,10 @@ func (g *Gateway) getReadings(c *gin.Context) error {
 	}
 	q := p.question(g.options.Timezone)
 	q.paged(p, c.Request)
+	query := wattline.ReadingsQuery{From: q.from, To: q.to, Packed: q.whole()}
+	if device, at, given := q.resume(p, "after_device", "after_time"); given {
+		query.After = &wattline.ReadingPlace{Device: device, Time: at}
+	}
 	if err := p.err(); err != nil {
 		return err
 	}
@@ -50,17 +58,24 @@ func (g *Gateway) getReadings(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	query := wattline.ReadingsQuery{Devices: idsOf(devices), From: q.from, To: q.to}
+	query.Devices = idsOf(devices)
 	fetch := func(ctx context.Context, limit int, after string) (page[wattline.Reading], error) {
 		found := wattline.ReadingsPage{Readings: []wattline.Reading{}}
 		if len(devices) == 0 {
 			return page[wattline.Reading]{items: found.Readings}, nil
 		}
-		query.Cursor, query.Limit = after, limit
+		if query.Cursor, query.Limit = after, limit; after != "" {
+			query.After = nil
+		}
 		err := g.askHistory(ctx, wattline.VerbReadings, bus.Ask{Body: query, Actor: g.actor(c)}, &found)
+		if err == nil && len(found.Packed) > 0 {
+			if found.Readings, err = packed.Decode(found.Packed, limit); err != nil {
+				err = wattline.Errorf(wattline.CodeInternal, "the answer could not be read: %w", err)
+			}
+		}
 		return page[wattline.Reading]{found.Readings, found.Next}, err
 	}
-	s := stream[wattline.Reading]{question: q, name: "readings", table: readingsTable(), fetch: fetch}
+	s := stream[wattline.Reading]{question: q, table: readingsTable(), fetch: fetch}
 	return answer(g, c, s, func(found page[wattline.Reading]) any {
 		return wattline.ReadingsPage{Readings: found.items, Next: q.next(p, c.Request, found.next)}
 	})

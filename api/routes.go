@@ -62,7 +62,7 @@ func (g *Gateway) openRoutes() []openRoute {
 
 // routes builds the engine. Paths are matched as they were sent, so that a
 // slash written %2F stays inside its name and is refused there.
-func (g *Gateway) routes() (http.Handler, error) {
+func (g *Gateway) routes() (*gin.Engine, error) {
 	gin.SetMode(gin.ReleaseMode)
 	engine := gin.New()
 	engine.HandleMethodNotAllowed = true

@@ -1,9 +1,7 @@
 package api
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +11,8 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/internal/calendar"
+	"github.com/wattline/wattline/internal/export"
 )
 
 // stream is an answer of any length, written as its pages come. The next page is
@@ -20,9 +20,7 @@ import (
 type stream[T any] struct {
 	question
 
-	// name is that of the file.
-	name  string
-	table table[T]
+	table export.Table[T]
 	fetch fetch[T]
 	// unchanged is an error once who asked may no longer have it.
 	unchanged func() error
@@ -46,9 +44,9 @@ func (s stream[T]) serve(g *Gateway, c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	c.Header("Content-Type", s.page.format.contentType()+"; charset=utf-8")
+	c.Header("Content-Type", s.contentType())
 	c.Header("Content-Disposition", `attachment; filename="`+s.fileName()+`"`)
-	c.Header("Vary", "Accept")
+	c.Header(periodHeader, s.from.String()+"/"+s.to.String())
 	c.Status(http.StatusOK)
 	if c.Request.Method == http.MethodHead {
 		return nil
@@ -60,14 +58,29 @@ func (s stream[T]) serve(g *Gateway, c *gin.Context) error {
 	return nil
 }
 
+// periodHeader has the period of a long answer as an ISO 8601 interval. Who goes on
+// with an answer that broke off asks for the same one, however it was said at first.
+const periodHeader = "Wattline-Period"
+
+func (s stream[T]) contentType() string {
+	kind := s.page.format.MediaType()
+	switch {
+	case s.page.format == export.CSV && s.page.resumed:
+		return kind + "; charset=utf-8; header=absent"
+	case s.page.format.Resumable():
+		return kind + "; charset=utf-8"
+	}
+	return kind
+}
+
 // fileName is the question's in short: readings_2026-03-01_2026-04-01.csv.
 func (s stream[T]) fileName() string {
-	return fmt.Sprintf("%s_%s_%s.%s", s.name, inFileName(s.from, s.zone), inFileName(s.to, s.zone), s.page.format)
+	return fmt.Sprintf("%s_%s_%s.%s", s.table.Name, inFileName(s.from, s.zone), inFileName(s.to, s.zone), s.page.format)
 }
 
 func inFileName(at wattline.Time, zone *time.Location) string {
 	local := at.In(zone)
-	if startOfDay(local, zone).Equal(local) {
+	if calendar.Start(wattline.WindowDay, local, zone).Equal(local) {
 		return local.Format(time.DateOnly)
 	}
 	return local.Format("2006-01-02T150405")
@@ -141,9 +154,12 @@ func (s stream[T]) write(c *gin.Context, first page[T], stall time.Duration) err
 		}
 	}()
 	control := http.NewResponseController(c.Writer)
-	const chunk = 32 << 10
-	buffer := bufio.NewWriterSize(progress{c.Writer, control, stall}, chunk)
-	rows := s.encoder(buffer)
+	rows, err := export.NewWriter(progress{c.Writer, control, stall}, s.table, export.Options{
+		Format: s.page.format, Continued: s.page.resumed,
+	})
+	if err != nil {
+		return err
+	}
 	for got := range pages {
 		if got.err != nil {
 			return got.err
@@ -151,14 +167,17 @@ func (s stream[T]) write(c *gin.Context, first page[T], stall time.Duration) err
 		if err := s.unchanged(); err != nil {
 			return err
 		}
-		if err := rows(got.page.items); err != nil {
+		if err := rows.Write(got.page.items); err != nil {
 			return err
 		}
-		if err := errors.Join(buffer.Flush(), supported(control.Flush())); err != nil {
+		if err := supported(control.Flush()); err != nil {
 			return err
 		}
 	}
-	return ctx.Err()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return rows.Close()
 }
 
 // supported passes over what a recorder in a test cannot do.
@@ -167,22 +186,6 @@ func supported(err error) error {
 		return nil
 	}
 	return err
-}
-
-// encoder writes rows in the stream's format.
-func (s stream[T]) encoder(w io.Writer) func(items []T) error {
-	if s.page.format == formatCSV {
-		return s.table.encoder(w)
-	}
-	lines := json.NewEncoder(w)
-	return func(items []T) error {
-		for i := range items {
-			if err := lines.Encode(items[i]); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
 }
 
 // progress lets a client take its time as long as it takes something: each piece

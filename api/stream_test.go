@@ -62,12 +62,15 @@ func TestReadingsComeAsCSVToTheLastOne(t *testing.T) {
 		t.Error(diff)
 	}
 	for name, want := range map[string]string{
-		"Content-Type": "text/csv; charset=utf-8", "Vary": "Accept", "Cache-Control": "no-store",
+		"Content-Type": "text/csv; charset=utf-8", "Cache-Control": "no-store", "Wattline-Period": "2026-03-27T23:00:00.000Z/2026-03-29T12:00:00.000Z",
 		"Content-Disposition": `attachment; filename="readings_2026-03-28_2026-03-29T140000.csv"`,
 	} {
 		if got := a.header.Get(name); got != want {
 			t.Errorf("%s is %q", name, got)
 		}
+	}
+	if vary := strings.Join(a.header.Values("Vary"), ", "); vary != "Accept-Encoding, Accept" {
+		t.Errorf("it varies by %q", vary)
 	}
 	asks := o.bus.asks()
 	for i, ask := range asks {
@@ -160,7 +163,12 @@ func TestTheFormatIsWhatIsAskedForOrElseWhatIsAccepted(t *testing.T) {
 		{"text/csv", "", "text/csv"},
 		{"application/x-ndjson", "", "application/x-ndjson"},
 		{"text/csv;q=0.5, application/x-ndjson;q=0.9", "", "application/x-ndjson"},
-		{"text/csv;q=0", "", "application/json"},
+		{"text/csv;q=0, */*;q=0.1", "", "application/json"},
+		{"application/json;q=0, text/*", "", "text/csv"},
+		{"application/vnd.apache.parquet", "", "application/vnd.apache.parquet"},
+		{"application/senml+json", "", "application/senml+json"},
+		{"", "sensml", "application/sensml+json"},
+		{"text/csv;q=0", "csv", "text/csv"},
 		{"text/csv;q=NaN, ;;;,,", "", "application/json"},
 		{"text/csv", "json", "application/json"},
 		{"application/json", "csv", "text/csv"},
@@ -177,6 +185,11 @@ func TestTheFormatIsWhatIsAskedForOrElseWhatIsAccepted(t *testing.T) {
 		if kind, _, _ := strings.Cut(a.header.Get("Content-Type"), ";"); kind != c.want || a.status != http.StatusOK {
 			t.Errorf("%+v: %d %s", c, a.status, kind)
 		}
+	}
+	for _, accept := range []string{"text/csv;q=0", "text/html", "image/*"} {
+		r := request(http.MethodGet, "/api/v1/readings", "")
+		r.Header.Set("Accept", accept)
+		wantProblem(t, o.send(t, r), wattline.CodeNotAcceptable, "")
 	}
 	wantProblem(t, o.get(t, "/api/v1/readings?format=xml"), wattline.CodeInvalid, "format")
 	wantProblem(t, o.get(t, "/api/v1/readings?format=csv&limit=5"), wattline.CodeInvalid, "limit")

@@ -11,7 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/internal/calendar"
 	"github.com/wattline/wattline/internal/config"
 	"github.com/wattline/wattline/internal/store"
 	"github.com/wattline/wattline/internal/store/archive"
@@ -72,8 +72,8 @@ copy then: nothing is lost meanwhile.`,
 	flags := command.Flags()
 	flags.StringVar(&options.from, "from", "", "the store to read: archive or influx")
 	flags.StringVar(&options.to, "to", "", "the store to write: the other one")
-	flags.StringVar(&options.since, "since", "", "a date or a time; the first reading by default")
-	flags.StringVar(&options.until, "until", "", "a date or a time, not included; the last reading by default")
+	flags.StringVar(&options.since, "since", "", "a time, a date, or such as -7d or last month; the first reading by default")
+	flags.StringVar(&options.until, "until", "", "the same, not included; the last reading by default")
 	flags.StringSliceVar(&options.devices, "devices", nil, "the devices to copy, with commas between them; all by default")
 	flags.BoolVar(&options.verifyOnly, "verify-only", false, "compare, and write nothing")
 	flags.BoolVar(&options.asJSON, "json", false, "print JSON")
@@ -93,10 +93,11 @@ func runCopy(command *cobra.Command, options copyOptions, log *slog.Logger) erro
 		Devices: options.devices, VerifyOnly: options.verifyOnly, Label: options.from + " to " + options.to,
 		Note: filepath.Join(loaded.Data, "transfer", options.from+"-to-"+options.to+".json"),
 	}
-	if task.Since, err = parseInstant("--since", options.since, loaded.Location()); err != nil {
+	clock := calendar.Clock{Now: time.Now(), Zone: loaded.Location()}
+	if task.Since, err = parseInstant("--since", options.since, clock); err != nil {
 		return err
 	}
-	if task.Until, err = parseInstant("--until", options.until, loaded.Location()); err != nil {
+	if task.Until, err = parseInstant("--until", options.until, clock); err != nil {
 		return err
 	}
 	ctx := command.Context()
@@ -143,19 +144,15 @@ func openNamed(ctx context.Context, loaded config.Config, name string, log *slog
 	return opened, nil
 }
 
-// parseInstant reads a flag: empty for the zero time, a date for its first instant
-// in the zone, or an RFC 3339 time.
-func parseInstant(flag, text string, zone *time.Location) (time.Time, error) {
+// parseInstant reads a flag, empty for the zero time. See calendar.Clock for what it
+// may be.
+func parseInstant(flag, text string, clock calendar.Clock) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
 	}
-	if date, err := time.Parse(time.DateOnly, text); err == nil {
-		year, month, day := date.Date()
-		text = wattline.At(wattline.StartOfDay(year, month, day, zone)).String()
-	}
-	at, err := wattline.ParseTime(text)
+	at, err := clock.Instant(text)
 	if err != nil {
-		return time.Time{}, usageError{fmt.Errorf("%s %q %w, or a date", flag, text, err)}
+		return time.Time{}, usageError{fmt.Errorf("%s %q %w", flag, text, err)}
 	}
 	return at.Time, nil
 }

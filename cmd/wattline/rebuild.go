@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/internal/calendar"
 	"github.com/wattline/wattline/internal/config"
 	"github.com/wattline/wattline/internal/store"
 )
@@ -29,7 +30,7 @@ type rebuildOptions struct {
 func newHistoryRebuild(logging *logOptions) *cobra.Command {
 	var options rebuildOptions
 	command := &cobra.Command{
-		Use:   "rebuild --from WHEN --to WHEN",
+		Use:   "rebuild --from WHEN [--to WHEN]",
 		Short: "Make the quarter-hours of a stretch of time anew",
 		Long: `Make the quarter-hours of the days from --from to --to anew from the readings, as
 far as these are still kept, and say how many days were not right. What was right
@@ -38,7 +39,7 @@ stays as it is.
 A system that runs does it itself, when asked through its gateway. Where none runs,
 or with --offline, the store is opened and gone through directly.`,
 		Example: `  wattline history rebuild --from 2026-03-01 --to 2026-04-01
-  wattline history rebuild --from 2026-03-01 --to 2026-04-01 --devices desk-1 --offline`,
+  wattline history rebuild --from "last month" --devices desk-1 --offline`,
 		Args: usage(cobra.NoArgs),
 		RunE: func(command *cobra.Command, _ []string) error {
 			log, err := logging.quiet(command)
@@ -50,8 +51,8 @@ or with --offline, the store is opened and gone through directly.`,
 	}
 	options.gateway.bind(command)
 	flags := command.Flags()
-	flags.StringVar(&options.from, "from", "", "a date or a time: the first day to make anew")
-	flags.StringVar(&options.to, "to", "", "a date or a time, not included")
+	flags.StringVar(&options.from, "from", "", "a time, a date, or such as -7d or last month: the first day to make anew")
+	flags.StringVar(&options.to, "to", "", "the same, not included; without it up to now, or the whole of last month")
 	flags.StringSliceVar(&options.devices, "devices", nil, "the devices, with commas between them; all by default")
 	flags.BoolVar(&options.offline, "offline", false, "open the store directly")
 	flags.BoolVar(&options.asJSON, "json", false, "print JSON")
@@ -63,7 +64,7 @@ func runRebuild(command *cobra.Command, options rebuildOptions, log *slog.Logger
 	if err != nil {
 		return err
 	}
-	query, err := options.query(loaded.Location())
+	query, err := options.query(calendar.Clock{Now: time.Now(), Zone: loaded.Location()})
 	if err != nil {
 		return err
 	}
@@ -86,20 +87,16 @@ func runRebuild(command *cobra.Command, options rebuildOptions, log *slog.Logger
 	return nil
 }
 
-func (o rebuildOptions) query(zone *time.Location) (query wattline.RebuildQuery, err error) {
-	from, err := parseInstant("--from", o.from, zone)
-	if err != nil {
-		return query, err
+func (o rebuildOptions) query(clock calendar.Clock) (query wattline.RebuildQuery, err error) {
+	if o.from == "" {
+		return query, usageError{errors.New("--from must be given")}
 	}
-	to, err := parseInstant("--to", o.to, zone)
-	switch {
-	case err != nil:
-		return query, err
-	case o.from == "" || o.to == "" || !from.Before(to):
-		return query, usageError{errors.New("--from and --to must be given, and --from come first")}
+	period, faults := clock.Period(o.from, o.to)
+	if len(faults) > 0 {
+		return query, usageError{fmt.Errorf("--%s %s", faults[0].Field, faults[0].Reason)}
 	}
 	devices := slices.Compact(slices.Sorted(slices.Values(o.devices)))
-	return wattline.RebuildQuery{Devices: devices, From: wattline.At(from), To: wattline.At(to)}, nil
+	return wattline.RebuildQuery{Devices: devices, From: period.From, To: period.To}, nil
 }
 
 type rebuildTask struct {

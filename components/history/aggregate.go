@@ -23,10 +23,13 @@ func (h *History) aggregate(ctx context.Context, body json.RawMessage) (any, err
 	}
 	operation := query.Operation()
 	whole, row, err := gridOf(question{
-		query.Groups, query.From, query.To, query.Window, query.Timezone, query.Cursor, query.Limit,
+		query.Groups, query.From, query.To, query.Window, query.Timezone, query.Cursor, query.After, query.Limit,
 	}, operation.Faults())
 	if err != nil {
 		return nil, err
+	}
+	if row == whole.rows() {
+		return wattline.AggregatePage{Rows: []wattline.Aggregate{}}, nil
 	}
 	if operation.Op == wattline.OpDistinct && operation.N == 0 {
 		operation.N = defaultDistinct

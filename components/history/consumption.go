@@ -33,10 +33,13 @@ func (h *History) consumption(ctx context.Context, body json.RawMessage) (any, e
 		found = append(found, wattline.FieldError{Field: "window", Reason: "must not be empty"})
 	}
 	whole, row, err := gridOf(question{
-		query.Groups, query.From, query.To, query.Window, query.Timezone, query.Cursor, query.Limit,
+		query.Groups, query.From, query.To, query.Window, query.Timezone, query.Cursor, query.After, query.Limit,
 	}, found)
 	if err != nil {
 		return nil, err
+	}
+	if row == whole.rows() {
+		return wattline.ConsumptionPage{Rows: []wattline.Consumption{}}, nil
 	}
 	page := summarizable(whole.page(row, limitOf(query.Limit)), rowBytes)
 	totals := make([]total, page.rows())

@@ -25,6 +25,7 @@ type question struct {
 	window   wattline.Window // none: the whole range
 	timezone string
 	cursor   string
+	after    *wattline.RowPlace // instead of a cursor
 	limit    int
 }
 
@@ -60,7 +61,8 @@ func (g grid) groupsOf() map[string][]int {
 	return groups
 }
 
-// gridOf is the whole of a question's answer, and where in it the page begins.
+// gridOf is the whole of a question's answer, and the row with which the page begins:
+// whole.rows() where nothing comes after the row that was named.
 func gridOf(q question, found []wattline.FieldError) (whole grid, row int, err error) {
 	zone, found := q.check(found)
 	if len(found) > 0 {
@@ -79,12 +81,31 @@ func gridOf(q question, found []wattline.FieldError) (whole grid, row int, err e
 		return grid{}, 0, invalid("groups", "make %d rows with these windows, and %d are the most: ask for fewer groups, a longer window or a shorter range",
 			whole.rows(), maxRows)
 	}
-	if q.cursor != "" {
+	switch {
+	case q.cursor != "":
 		if row, err = strconv.Atoi(q.cursor); err != nil || row <= 0 || row >= whole.rows() {
 			return grid{}, 0, invalid("cursor", cursorReason)
 		}
+	case q.after != nil:
+		if row = whole.rowAfter(*q.after); row == 0 {
+			return grid{}, 0, invalid("after", "must be the group and the start of a row of this query, with its own from, to and window")
+		}
 	}
 	return whole, row, nil
+}
+
+// rowAfter is the number of the row after a named one; 0 where there is no such.
+func (g grid) rowAfter(place wattline.RowPlace) int {
+	window, begins := slices.BinarySearchFunc(g.edges[:g.windows()], place.Start.Time, func(edge, at time.Time) int {
+		return wattline.At(edge).Compare(at)
+	})
+	group, is := slices.BinarySearchFunc(g.groups, place.Group, func(g wattline.Group, name string) int {
+		return cmp.Compare(g.Name, name)
+	})
+	if !begins || !is {
+		return 0
+	}
+	return window*len(g.groups) + group + 1
 }
 
 const cursorReason = "is not one of this query's"
@@ -103,6 +124,9 @@ func (q question) check(found []wattline.FieldError) (*time.Location, []wattline
 	}
 	if !q.from.Before(q.to.Time) {
 		fail("from", "must come before to")
+	}
+	if q.cursor != "" && q.after != nil {
+		fail("after", "does not go with cursor")
 	}
 	if q.limit < 0 || q.limit > wattline.MaxHistoryPage {
 		fail("limit", "must lie between 1 and %d", wattline.MaxHistoryPage)

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/internal/packed"
 	"github.com/wattline/wattline/internal/store"
 	"github.com/wattline/wattline/internal/strictjson"
 )
@@ -30,6 +31,9 @@ func (h *History) readings(ctx context.Context, body json.RawMessage) (any, erro
 		return nil, h.storeError(err)
 	}
 	page := wattline.ReadingsPage{Readings: found}
+	if query.Packed {
+		page = wattline.ReadingsPage{Readings: []wattline.Reading{}, Packed: packed.Append(nil, found)}
+	}
 	if len(found) == query.Limit {
 		last := found[len(found)-1]
 		page.Next = positionCursor(store.Position{Device: last.Device, Time: last.Time.Time})
@@ -59,6 +63,12 @@ func checkReadings(query wattline.ReadingsQuery) (after store.Position, err erro
 	after, ok := cursorPosition(query.Cursor)
 	if !ok {
 		found = append(found, wattline.FieldError{Field: "cursor", Reason: cursorReason})
+	}
+	if place := query.After; place != nil {
+		if query.Cursor != "" || wattline.CheckID(place.Device) != nil {
+			found = append(found, wattline.FieldError{Field: "after", Reason: "must name a device and does not go with cursor"})
+		}
+		after = store.Position{Device: place.Device, Time: place.Time.Time}
 	}
 	if len(found) > 0 {
 		return after, wattline.Invalid(found...)

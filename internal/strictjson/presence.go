@@ -186,7 +186,7 @@ func shapeOf(t reflect.Type) *shape {
 		s.form, s.fields = object, fieldsOf(t)
 	case t.Kind() == reflect.Map:
 		s.form, s.element = members, t.Elem()
-	case t.Kind() == reflect.Slice:
+	case t.Kind() == reflect.Slice && t.Elem().Kind() != reflect.Uint8: // bytes are a text in base64
 		s.form, s.element = array, t.Elem()
 	}
 	return s

@@ -26,6 +26,14 @@ type document struct {
 	Inner  *inner            `json:"inner,omitempty"`
 	Items  []inner           `json:"items,omitempty"`
 	Body   json.RawMessage   `json:"body,omitempty"`
+	Bytes  []byte            `json:"bytes,omitempty"`
+}
+
+func TestBytesAreATextInBase64(t *testing.T) {
+	var got document
+	if err := strictjson.Decode([]byte(`{"state":"on","bytes":"AQI="}`), &got); err != nil || string(got.Bytes) != "\x01\x02" {
+		t.Errorf("%v, %v", got.Bytes, err)
+	}
 }
 
 func TestDecodeRefusesWithTheFieldAndTheReason(t *testing.T) {

@@ -121,13 +121,18 @@ func problems(operation *openapi3.Operation) {
 
 const problemType = "application/problem+json"
 
-// streams says that an answer of rows in another format than JSON is text. Swagger 2
-// knows one schema for all of them.
+// streams says what an answer of rows is in another format than JSON. Swagger 2 knows
+// one schema for all of them.
 func streams(operation *openapi3.Operation) {
 	for _, response := range operation.Responses.Map() {
 		for kind, media := range response.Value.Content {
-			if kind == "text/csv" || kind == "application/x-ndjson" {
+			switch kind {
+			case "text/csv", "application/x-ndjson":
 				media.Schema = openapi3.NewStringSchema().NewRef()
+			case "application/senml+json", "application/sensml+json":
+				media.Schema = openapi3.NewArraySchema().WithItems(openapi3.NewObjectSchema()).NewRef()
+			case "application/vnd.apache.parquet":
+				media.Schema = openapi3.NewStringSchema().WithFormat("binary").NewRef()
 			}
 		}
 	}

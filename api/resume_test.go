@@ -1,0 +1,131 @@
+package api_test
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/internal/bus"
+	"github.com/wattline/wattline/internal/packed"
+)
+
+func TestALongAnswerGoesOnAfterTheLastWholeLine(t *testing.T) {
+	o := open(t)
+	var asked []any
+	o.bus.set(func(b *fakeBus) {
+		b.answer = func(_ context.Context, ask bus.Ask) (any, error) {
+			asked = append(asked, ask.Body)
+			next := ""
+			if len(asked)%2 == 1 {
+				next = "more"
+			}
+			if _, is := ask.Body.(wattline.ReadingsQuery); is {
+				return wattline.ReadingsPage{Readings: []wattline.Reading{readingOf("desk-1", noon())}, Next: next}, nil
+			}
+			return map[string]any{"rows": []any{}, "next": next}, nil
+		}
+	})
+	for target, want := range map[string]any{
+		"/api/v1/readings?after_device=desk-1&after_time=2026-03-28T12:00:00.000Z": &wattline.ReadingPlace{Device: "desk-1", Time: noon()},
+		"/api/v1/consumption?after_group=hq/f1&after_start=2026-03-28T12:00:00Z":   &wattline.RowPlace{Group: "hq/f1", Start: noon()},
+		"/api/v1/aggregate?field=power&op=mean&after_group=&after_start=" +
+			url.QueryEscape("2026-03-28T13:00:00+01:00"): &wattline.RowPlace{Start: noon()},
+	} {
+		asked = nil
+		a := o.get(t, target+"&format=csv&from=2026-03-28&to=2026-03-29")
+		if kind := a.header.Get("Content-Type"); kind != "text/csv; charset=utf-8; header=absent" || strings.Contains(string(a.body), "start") ||
+			strings.HasPrefix(string(a.body), "device") {
+			t.Errorf("%s: %s %s", target, kind, a.body)
+		}
+		var got, then any
+		switch first := asked[0].(type) {
+		case wattline.ReadingsQuery:
+			second, _ := asked[1].(wattline.ReadingsQuery)
+			got, then = first.After, second
+			if second.After != nil || second.Cursor != "more" {
+				t.Errorf("%s: then asked %+v", target, then)
+			}
+		case wattline.ConsumptionQuery:
+			got = first.After
+		case wattline.AggregateQuery:
+			got = first.After
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: %s", target, diff)
+		}
+	}
+	for target, field := range map[string]string{
+		"/api/v1/readings?format=csv&after_device=desk-1":                                              "after_device",
+		"/api/v1/readings?format=csv&after_time=2026-03-28T12:00:00Z":                                  "after_device",
+		"/api/v1/readings?format=csv&after_device=desk-1&after_time=today":                             "after_time",
+		"/api/v1/readings?after_device=desk-1&after_time=2026-03-28T12:00:00Z":                         "after_device",
+		"/api/v1/readings?format=parquet&after_device=desk-1&after_time=2026-03-28T12:00:00Z":          "after_device",
+		"/api/v1/consumption?format=senml&after_group=&after_start=2026-03-28T12:00:00Z":               "after_group",
+		"/api/v1/aggregate?field=power&op=mean&format=csv&after_device=x&after_time=2026-03-28T12:00Z": "after_device",
+	} {
+		wantProblem(t, o.get(t, target), wattline.CodeInvalid, field)
+	}
+}
+
+func TestReadingsMayComePacked(t *testing.T) {
+	readings := []wattline.Reading{readingOf("desk-1", noon()), readingOf("desk-1", later(5*time.Second)), readingOf("desk-2", noon())}
+	for i := range readings {
+		readings[i].Stream, readings[i].Seq = "", 0
+	}
+	o := answering(t, func(_ context.Context, ask bus.Ask) (any, error) {
+		page := wattline.ReadingsPage{Readings: []wattline.Reading{}, Packed: packed.Append(nil, readings)}
+		if query, _ := ask.Body.(wattline.ReadingsQuery); !query.Packed {
+			page = wattline.ReadingsPage{Readings: readings}
+		}
+		return page, nil
+	})
+	want := []byte{}
+	for _, r := range readings {
+		want = append(append(want, payload(t, r)...), '\n')
+	}
+	if a := o.get(t, "/api/v1/readings?format=ndjson"); string(a.body) != string(want) {
+		t.Error(cmp.Diff(string(want), string(a.body)))
+	}
+	if page := decoded[wattline.ReadingsPage](t, o.get(t, "/api/v1/readings")); len(page.Readings) != 3 || page.Packed != nil {
+		t.Errorf("%+v", page)
+	}
+	o.bus.set(func(b *fakeBus) {
+		b.answer = func(context.Context, bus.Ask) (any, error) {
+			return wattline.ReadingsPage{Readings: []wattline.Reading{}, Packed: []byte{9}}, nil
+		}
+	})
+	wantProblem(t, o.get(t, "/api/v1/readings?format=csv"), wattline.CodeInternal, "")
+}
+
+func TestAPageThatIsTheSameIsNotSentAgain(t *testing.T) {
+	o := open(t)
+	const target = "/api/v1/consumption?from=2026-03-28&to=2026-03-29"
+	first := o.get(t, target)
+	if first.header.Get("Cache-Control") != "private, no-cache" || !strings.HasPrefix(first.header.Get("ETag"), `W/"`) {
+		t.Fatalf("%v", first.header)
+	}
+	ask := func(tag string) answer {
+		r := request(http.MethodGet, target, "")
+		r.Header.Set("If-None-Match", tag)
+		return o.send(t, r)
+	}
+	for _, tag := range []string{first.header.Get("ETag"), `"other", ` + first.header.Get("ETag"), strings.TrimPrefix(first.header.Get("ETag"), "W/"), "*"} {
+		if a := ask(tag); a.status != http.StatusNotModified || len(a.body) != 0 {
+			t.Errorf("%s: %d %s", tag, a.status, a.body)
+		}
+	}
+	o.bus.set(func(b *fakeBus) {
+		b.answer = func(context.Context, bus.Ask) (any, error) { // a reading that came late
+			return wattline.ConsumptionPage{Rows: []wattline.Consumption{{Group: "desk-1", Start: noon(), End: later(time.Hour)}}}, nil
+		}
+	})
+	if a := ask(first.header.Get("ETag")); a.status != http.StatusOK {
+		t.Errorf("changed, and %d", a.status)
+	}
+}

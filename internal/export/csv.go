@@ -1,0 +1,127 @@
+package export
+
+import (
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/wattline/wattline"
+)
+
+// chunk is how much text is put together before it is written.
+const chunk = 32 << 10
+
+// csvWriter writes CSV as RFC 4180 has it: a head, lines that end in CR LF, quotes
+// where they are needed. It makes no garbage, unlike encoding/csv, which wants a
+// string for each number.
+type csvWriter[T any] struct {
+	to    io.Writer
+	table Table[T]
+	text  []byte
+}
+
+func newCSV[T any](w io.Writer, table Table[T], continued bool) *csvWriter[T] {
+	c := &csvWriter[T]{to: w, table: table}
+	if !continued {
+		for i, column := range table.Columns {
+			c.text = appendField(separated(c.text, i), column.Name)
+		}
+		c.text = append(c.text, "\r\n"...)
+	}
+	return c
+}
+
+func separated(text []byte, column int) []byte {
+	if column > 0 {
+		return append(text, ',')
+	}
+	return text
+}
+
+func (c *csvWriter[T]) Write(rows []T) error {
+	if err := c.table.lines(rows, c.line); err != nil {
+		return err
+	}
+	return c.flush()
+}
+
+func (c *csvWriter[T]) line(row *T) error {
+	for i := range c.table.Columns {
+		column := &c.table.Columns[i]
+		c.text = column.Kind.appendCSV(separated(c.text, i), column.Of(row))
+	}
+	c.text = append(c.text, "\r\n"...)
+	if len(c.text) < chunk {
+		return nil
+	}
+	return c.flush()
+}
+
+func (c *csvWriter[T]) flush() error {
+	_, err := c.to.Write(c.text)
+	c.text = c.text[:0]
+	return err
+}
+
+func (c *csvWriter[T]) Close() error { return c.flush() }
+
+func (k Kind) appendCSV(text []byte, value Value) []byte {
+	if !value.known {
+		return text
+	}
+	switch k {
+	case Text:
+		return appendField(text, harmless(value.text))
+	case Moment:
+		return wattline.AtMilli(value.number).Append(text)
+	case Quantity:
+		return wattline.Milli(value.number).Append(text)
+	case Integer:
+		return strconv.AppendInt(text, value.number, 10)
+	case Float:
+		return appendFloat(text, value.float)
+	case Boolean:
+		return strconv.AppendBool(text, value.number != 0)
+	case Switch:
+		return append(text, wattline.RelayOf(value.number != 0)...)
+	}
+	return text
+}
+
+// appendField quotes what needs it.
+func appendField(text []byte, field string) []byte {
+	if !strings.ContainsAny(field, "\",\r\n") && !strings.HasPrefix(field, " ") {
+		return append(text, field...)
+	}
+	text = append(text, '"')
+	for i := range len(field) {
+		if field[i] == '"' {
+			text = append(text, '"')
+		}
+		text = append(text, field[i])
+	}
+	return append(text, '"')
+}
+
+// harmless keeps a spreadsheet from taking somebody's text for a formula: what begins
+// like one gets an apostrophe before it.
+func harmless(text string) string {
+	if text != "" && strings.IndexByte("=+-@\t\r\n", text[0]) >= 0 {
+		return "'" + text
+	}
+	return text
+}
+
+// appendFloat writes a number as JSON has it: the shortest that reads back the same.
+func appendFloat(text []byte, number float64) []byte {
+	magnitude := max(number, -number)
+	const least, most = 1e-6, 1e21
+	if magnitude == 0 || magnitude >= least && magnitude < most {
+		return strconv.AppendFloat(text, number, 'f', -1, 64)
+	}
+	text = strconv.AppendFloat(text, number, 'e', -1, 64)
+	if end := len(text) - 2; text[end] == '0' && text[end-1] == '-' { // e-07 is e-7 there
+		text = append(text[:end], text[end+1])
+	}
+	return text
+}
