@@ -64,10 +64,11 @@ func judge(q question, page wattline.ReplayPage) (answerOf, error) {
 	}
 	switch {
 	case a.through != 0:
+	// What is no longer held may reach far beyond what was asked for.
+	case len(page.Readings) > 0:
+		a.through = page.Readings[0].Seq - 1
 	case page.First > q.from:
-		a.through = min(q.to, page.First-1)
-	case len(page.Readings) > 0: // they begin beyond what was asked for
-		a.through = q.to
+		a.through = page.First - 1
 	case q.from <= page.Last:
 		return a, errNothingGiven
 	}

@@ -29,11 +29,12 @@ func TestJudge(t *testing.T) {
 		"more than was asked for":           {pageOf(1, 20, 5, 6, 7, 8, 9, 10), 4, 8},
 		"what is left of it":                {pageOf(7, 20, 7, 8), 2, 8},
 		"holes":                             {pageOf(1, 20, 6, 8), 2, 8},
-		"nothing, for it was dropped":       {pageOf(20, 30), 0, 8},
-		"nothing, for all was dropped":      {pageOf(31, 30), 0, 8},
+		"nothing, for it was dropped":       {pageOf(20, 30), 0, 19},
+		"nothing, for all was dropped":      {pageOf(31, 30), 0, 30},
 		"the first part dropped, none sent": {pageOf(7, 30), 0, 6},
 		"nothing, for it was never given":   {pageOf(1, 4), 0, 0},
 		"only what follows":                 {pageOf(1, 20, 9, 10), 0, 8},
+		"what begins far beyond it":         {pageOf(5000, 9000, 5000, 5001), 0, 4999},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a, err := judge(q, c.page)

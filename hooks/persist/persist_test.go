@@ -190,14 +190,17 @@ func TestGaps(t *testing.T) {
 		var log logBuffer
 		o := begin(t, func(o *persist.Options) { o.Log = slog.New(slog.NewTextHandler(&log, nil)) })
 		c := &collector{instance: "c1", stream: "s1"}
-		for range 100 {
+		for range 10_000 {
 			o.bus.publish(c, false)
 		}
+		c.answer = func(q wattline.ReplayQuery) (wattline.ReplayPage, error) { c.first = 9_501; return c.page(q) }
 		o.bus.add(c)
-		o.bus.change(func() { c.first = 61 })
 		time.Sleep(time.Minute)
-		if o.store.count() != 40 || strings.Contains(log.String(), "lost") || !strings.Contains(log.String(), "first=61") {
+		if o.store.count() != 500 || strings.Contains(log.String(), "lost") || !strings.Contains(log.String(), "first=9501") {
 			t.Errorf("%d in the store, log: %s", o.store.count(), &log)
+		}
+		if asked := o.bus.asked(c); o.hook.Status().Lost != 0 || asked > 2 {
+			t.Errorf("%d are said to be lost, it was asked %d times", o.hook.Status().Lost, asked)
 		}
 	})
 	bubble(t, "are asked for again when the collector or the broker was away", func(t *testing.T) {

@@ -133,6 +133,11 @@ func TestUnreadableRow(t *testing.T) {
 			t.Errorf("first %d, numbers %v", page.First, seqs)
 		}
 	})
+	t.Run("does not hide what follows it", func(t *testing.T) {
+		if page := mustPage(t, j, 1, 2); page.First != 3 || len(page.Readings) != 0 {
+			t.Errorf("got %+v", page)
+		}
+	})
 	t.Run("at the end does not make a hook ask for ever", func(t *testing.T) {
 		if page := mustPage(t, j, 9, 0); page.First != 11 || len(page.Readings) != 0 {
 			t.Errorf("got %+v", page)

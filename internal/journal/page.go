@@ -65,8 +65,10 @@ func (j *Journal) firstOf(from, scanned uint64, page wattline.ReplayPage) uint64
 	switch {
 	case len(page.Readings) > 0 && page.Readings[0].Seq > from:
 		return page.Readings[0].Seq
+	case len(page.Readings) == 0 && scanned > 0: // good ones may follow
+		return scanned + 1
 	case len(page.Readings) == 0 && from <= page.Last:
-		return max(scanned, page.Last) + 1
+		return page.Last + 1
 	}
 	j.mu.RLock()
 	defer j.mu.RUnlock()
