@@ -43,10 +43,25 @@ type Device struct {
 	Protected Protection `json:"protected,omitempty"`
 	// Lifted sets the protection aside for a time.
 	Lifted Lift `json:"lifted,omitzero" validate:"optional"`
+	// Source is where the device is declared.
+	Source Source `json:"source,omitempty"`
+	// Version grows with every change of the description and is never used twice.
+	Version uint64 `json:"version,omitempty"`
 	// PollS is this device's own polling interval in seconds; 0 means the
 	// installation's default.
 	PollS Milli `json:"poll_s,omitempty"`
 }
+
+// Source is where a device is declared.
+type Source string
+
+// The sources.
+const (
+	// SourceConfiguration: in the configuration file, and changed there only.
+	SourceConfiguration Source = "configuration"
+	// SourceAPI: over the API.
+	SourceAPI Source = "api"
+)
 
 // Poll is the device's own polling interval, or the default.
 func (d Device) Poll(byDefault time.Duration) time.Duration {
@@ -79,11 +94,12 @@ func (d Device) Validate() error {
 	return found.err()
 }
 
-// Equal tells whether two descriptions say the same.
+// Equal tells whether two descriptions say the same. Their versions are not looked
+// at.
 func (d Device) Equal(other Device) bool {
 	return d.ID == other.ID && d.Kind == other.Kind && d.Location == other.Location &&
 		d.Site == other.Site && d.Address == other.Address && d.Protected == other.Protected &&
-		d.Lifted == other.Lifted && d.PollS == other.PollS && equalLabels(d.Labels, other.Labels)
+		d.Lifted == other.Lifted && d.Source == other.Source && d.PollS == other.PollS && equalLabels(d.Labels, other.Labels)
 }
 
 func equalLabels(a, b map[string]string) bool {

@@ -33,6 +33,7 @@ type Component interface {
 // yet. The result goes out as JSON; an error that is no *wattline.Error is
 // logged and goes out as internal. Several calls run at once; the context ends
 // with the asker's deadline.
+// Actor tells who asks.
 type Handler func(ctx context.Context, body json.RawMessage) (result any, err error)
 
 // Bus is what serving takes of bus.Bus.
@@ -53,7 +54,7 @@ func Serve(ctx context.Context, on Bus, component Component) error {
 		if !known {
 			return nil, unknownVerb(component.Name(), request.Topic.Verb, verbs)
 		}
-		return handle(ctx, request.Envelope.Body)
+		return handle(context.WithValue(ctx, actorKey{}, request.Envelope.Actor), request.Envelope.Body)
 	})
 	if err != nil {
 		return err
@@ -62,6 +63,14 @@ func Serve(ctx context.Context, on Bus, component Component) error {
 	on.Announce(component.Name())
 	<-ctx.Done()
 	return nil
+}
+
+type actorKey struct{}
+
+// Actor is who is behind the query of a handler's context, as the asker said.
+func Actor(ctx context.Context) string {
+	actor, _ := ctx.Value(actorKey{}).(string)
+	return actor
 }
 
 func unknownVerb(component, verb string, verbs map[string]Handler) error {

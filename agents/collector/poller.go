@@ -50,7 +50,7 @@ func (c *Collector) newPoller(device wattline.Device) *poller {
 			Device: device.ID, Availability: wattline.AvailabilityUnknown, Since: wattline.At(time.Now()), Collector: c.options.Bus.Instance(),
 		},
 	}
-	p.target, p.unusable = kasa.ParseAddress(device.Address)
+	p.target, p.unusable = kasa.TargetOf(device)
 	return p
 }
 

@@ -49,7 +49,7 @@ func (c *Controller) admit(command wattline.Command) (kasa.Target, error) {
 	if err := refuse(command, device, known, state, seen); err != nil {
 		return kasa.Target{}, err
 	}
-	target, err := kasa.ParseAddress(device.Address)
+	target, err := kasa.TargetOf(device)
 	if err != nil {
 		return target, wattline.Errorf(wattline.CodeUnsupported, "device %s has an unusable address", device.ID)
 	}

@@ -134,6 +134,7 @@ func (c *Client) turn(ctx context.Context, target Target, as priority, do func(*
 		return addressed(err, target)
 	}
 	defer c.release(p)
+	p.fenced = target.Fenced
 	t := turn{client: c, plug: p, target: target, scratch: c.newScratch()}
 	defer c.recycle(t.scratch)
 	return addressed(do(&t), target)

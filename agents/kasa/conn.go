@@ -50,6 +50,9 @@ func (c *Client) recycle(s *scratch) {
 func (c *Client) exchange(ctx context.Context, p *plug, s *scratch) (at time.Time, err *Error) {
 	s.frame = AppendFrame(s.frame[:0], s.request)
 	resent := false
+	if p.fenced && p.conn != nil && !c.within(p.conn) {
+		c.drop(p)
+	}
 	if p.conn != nil && p.quiet() {
 		got, err := c.roundTrip(ctx, p, s)
 		if err == nil || got > 0 || !p.hadClosed(err) || ctx.Err() != nil {
@@ -145,7 +148,7 @@ func (c *Client) connect(ctx context.Context, p *plug) *Error {
 	if !c.setCancel(p, cancel) {
 		return classify(ErrClosed)
 	}
-	conn, err := c.options.Dial(dialing, "tcp", p.endpoint.String())
+	conn, err := c.dial(dialing, p, p.endpoint.String())
 	if err == nil && !c.adopt(p, conn) {
 		_ = conn.Close()
 		err = ErrClosed

@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/internal/fence"
 )
 
 // Class is one word for what went wrong; it goes into states and metrics, so the
@@ -22,6 +23,8 @@ const (
 	ClassRefused Class = "refused"
 	// ClassNoRoute: the host cannot be reached, or its name is not known.
 	ClassNoRoute Class = "no_route"
+	// ClassOutside: the address is outside the networks that devices may be in.
+	ClassOutside Class = "outside"
 	// ClassTimeout: no connection, no turn or no answer in time.
 	ClassTimeout Class = "timeout"
 	// ClassReset: the plug broke the connection.
@@ -49,7 +52,7 @@ const (
 // Code is the error code that whoever asked for a device gets for the class.
 func (c Class) Code() wattline.Code {
 	switch c {
-	case ClassRefused, ClassNoRoute, ClassTimeout, ClassReset, ClassClosed:
+	case ClassRefused, ClassNoRoute, ClassOutside, ClassTimeout, ClassReset, ClassClosed:
 		return wattline.CodeDeviceUnreachable
 	case ClassShort, ClassOversize, ClassGarbage, ClassDevice:
 		return wattline.CodeDeviceError
@@ -120,6 +123,8 @@ func classify(err error) *Error {
 		class, message = ClassCanceled, ErrClosed.Error()
 	case errors.As(err, &name):
 		class, message = ClassNoRoute, fmt.Sprintf("the name %q cannot be resolved: check it, or use the plug's IP address", name.Name)
+	case errors.Is(err, fence.ErrOutside):
+		class, message = ClassOutside, "not tried: the address is outside the networks that devices may be in; add its network to networks in the configuration"
 	case errors.Is(err, syscall.ECONNREFUSED):
 		class, message = ClassRefused, "connection refused: nothing listens there; check the address, or switch the plug off and on at the wall if it used to work"
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTDOWN):

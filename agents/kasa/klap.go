@@ -28,7 +28,7 @@ func (c *Client) explainRefusal(ctx context.Context, p *plug, refused *Error) {
 		port = webPort
 	}
 	if now := time.Now(); now.After(p.klap.until) {
-		open := c.isOpen(ctx, p.endpoint.host, port)
+		open := c.isOpen(ctx, p, port)
 		if ctx.Err() != nil {
 			return
 		}
@@ -44,10 +44,10 @@ func (c *Client) explainRefusal(ctx context.Context, p *plug, refused *Error) {
 	}
 }
 
-func (c *Client) isOpen(ctx context.Context, host string, port int) bool {
+func (c *Client) isOpen(ctx context.Context, p *plug, port int) bool {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
-	conn, err := c.options.Dial(ctx, "tcp", net.JoinHostPort(host, strconv.Itoa(port)))
+	conn, err := c.dial(ctx, p, net.JoinHostPort(p.endpoint.host, strconv.Itoa(port)))
 	if err != nil {
 		return false
 	}

@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"net"
 	"time"
+
+	"github.com/wattline/wattline/internal/fence"
 )
 
 // Options tune a [Client]. The zero value of each field means its default.
@@ -28,7 +30,9 @@ type Options struct {
 	// KLAPPort is tried after a refused connection, to recognise firmware that has
 	// given up this protocol; 80, and that only for plugs on port 9999.
 	KLAPPort int
-	// Dial replaces the network, in tests.
+	// Networks are those that a fenced [Target] must be in; none unless given.
+	Networks fence.Networks
+	// Dial replaces the network, in tests, but for fenced targets.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Log gets debug lines per connection, and a warning per plug with KLAP
 	// firmware; nothing is logged by default.
@@ -50,13 +54,30 @@ func (o Options) withDefaults() Options {
 	o.MaxQueued = orDefault(o.MaxQueued, 32)
 	o.MaxAddresses = orDefault(o.MaxAddresses, 4096)
 	if o.Dial == nil {
-		// Every exchange has a deadline, so keep-alive probes would only cost.
-		o.Dial = (&net.Dialer{KeepAlive: -1}).DialContext
+		o.Dial = (&net.Dialer{KeepAlive: noKeepAlive}).DialContext
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	return o
+}
+
+// noKeepAlive: every exchange has a deadline, so that probes would only cost.
+const noKeepAlive = -1
+
+// dial makes a connection for whoever has the turn. What a name means is held
+// against the networks when it is dialled, whatever it meant before.
+func (c *Client) dial(ctx context.Context, p *plug, address string) (net.Conn, error) {
+	if !p.fenced {
+		return c.options.Dial(ctx, "tcp", address)
+	}
+	return (&net.Dialer{KeepAlive: noKeepAlive, Control: c.options.Networks.Control}).DialContext(ctx, "tcp", address)
+}
+
+// within tells whether a connection, which may have been made for a target that is
+// not fenced, ends within the networks.
+func (c *Client) within(conn net.Conn) bool {
+	return c.options.Networks.Control("", conn.RemoteAddr().String(), nil) == nil
 }
 
 func orDefault[T comparable](value, byDefault T) T {

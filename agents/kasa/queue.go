@@ -35,6 +35,7 @@ type plug struct {
 	info        *Info           // nil: not asked yet, or it failed since
 	identity    []byte          // what info was made of
 	klap        klapVerdict
+	fenced      bool // the turn is for a fenced target
 }
 
 // waiter waits for its turn: nil when it has come, or why it will not.

@@ -116,6 +116,7 @@ func demoConfig(options demoOptions, office *emulator.Office) config.Config {
 	demo.BrokerListen = options.brokerListen
 	demo.Data = options.data
 	demo.Site = "hq"
+	demo.Networks = append(demo.Networks, "127.0.0.0/8", "::1/128") // where its plugs are
 	for _, device := range office.Devices() {
 		demo.Devices = append(demo.Devices, config.Device{
 			ID: device.ID, Kind: device.Kind, Location: device.Location, Address: device.Address,

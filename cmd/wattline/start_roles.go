@@ -90,7 +90,7 @@ func (p *process) startHistory() error {
 
 func (p *process) startRegistry(ctx context.Context) error {
 	opened, err := registry.Open(ctx, registry.Options{
-		Bus: p.bus, Path: p.path("registry.sqlite"), Devices: p.Config.Registered(), Log: p.log,
+		Bus: p.bus, Path: p.path("registry.sqlite"), Devices: p.Config.Registered(), Networks: p.Config.Fence(), Log: p.log,
 	})
 	if err != nil {
 		return err
@@ -104,7 +104,7 @@ func (p *process) startRegistry(ctx context.Context) error {
 // plugs is the one client of the process: poller and commands share its queues.
 func (p *process) plugClient() *kasa.Client {
 	if p.plugs == nil {
-		p.plugs = kasa.NewClient(kasa.Options{Log: p.log})
+		p.plugs = kasa.NewClient(kasa.Options{Networks: p.Config.Fence(), Log: p.log})
 		p.stack.Defer("plugs", p.plugs.Close)
 	}
 	return p.plugs

@@ -1,13 +1,13 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
 	"fmt"
 	"log/slog"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/wattline/wattline"
@@ -51,6 +51,7 @@ func (f file) devices(ctx context.Context) ([]wattline.Device, error) {
 		if err := json.Unmarshal(description, &device); err != nil {
 			return nil, fmt.Errorf("description of a device: %w", err)
 		}
+		device.Source = cmp.Or(device.Source, wattline.SourceConfiguration) // all were, once
 		devices = append(devices, device)
 	}
 	slices.SortFunc(devices, byID)
@@ -75,26 +76,11 @@ func (f file) removed(ctx context.Context) ([]string, error) {
 	return ids, rows.Err()
 }
 
-// apply writes a difference in one transaction.
-func (f file) apply(ctx context.Context, d difference, now time.Time) error {
+// apply writes the steps in one transaction.
+func (f file) apply(ctx context.Context, steps []step, now time.Time) error {
 	return f.db.Write(ctx, func(tx *sql.Tx) error {
-		for _, device := range slices.Concat(d.added, d.changed) {
-			description, err := json.Marshal(device)
-			if err != nil {
-				return err
-			}
-			if _, err := tx.ExecContext(ctx, "INSERT OR REPLACE INTO devices VALUES (?, ?)", device.ID, string(description)); err != nil {
-				return err
-			}
-			if _, err := tx.ExecContext(ctx, "DELETE FROM removed WHERE id = ?", device.ID); err != nil {
-				return err
-			}
-		}
-		for _, id := range d.removed {
-			if _, err := tx.ExecContext(ctx, "DELETE FROM devices WHERE id = ?", id); err != nil {
-				return err
-			}
-			if _, err := tx.ExecContext(ctx, "INSERT OR REPLACE INTO removed VALUES (?, ?)", id, now.UnixMilli()); err != nil {
+		for _, s := range steps {
+			if err := write(ctx, tx, s, now); err != nil {
 				return err
 			}
 		}
@@ -103,35 +89,21 @@ func (f file) apply(ctx context.Context, d difference, now time.Time) error {
 	})
 }
 
-// difference is what has to be done to get from one list of devices to another.
-type difference struct {
-	added, changed []wattline.Device
-	removed        []string
-}
-
-func (d difference) isZero() bool { return len(d.added)+len(d.changed)+len(d.removed) == 0 }
-
-func differ(before, after []wattline.Device) difference {
-	had := make(map[string]wattline.Device, len(before))
-	for _, device := range before {
-		had[device.ID] = device
-	}
-	var d difference
-	for _, device := range after {
-		old, known := had[device.ID]
-		delete(had, device.ID)
-		switch {
-		case !known:
-			d.added = append(d.added, device)
-		case !old.Equal(device):
-			d.changed = append(d.changed, device)
+func write(ctx context.Context, tx *sql.Tx, s step, now time.Time) error {
+	if s.after == nil {
+		if _, err := tx.ExecContext(ctx, "DELETE FROM devices WHERE id = ?", s.before.ID); err != nil {
+			return err
 		}
+		_, err := tx.ExecContext(ctx, "INSERT OR REPLACE INTO removed VALUES (?, ?)", s.before.ID, now.UnixMilli())
+		return err
 	}
-	for id := range had {
-		d.removed = append(d.removed, id)
+	description, err := json.Marshal(s.after)
+	if err != nil {
+		return err
 	}
-	slices.Sort(d.removed)
-	return d
+	if _, err := tx.ExecContext(ctx, "INSERT OR REPLACE INTO devices VALUES (?, ?)", s.after.ID, string(description)); err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, "DELETE FROM removed WHERE id = ?", s.after.ID)
+	return err
 }
-
-func byID(a, b wattline.Device) int { return strings.Compare(a.ID, b.ID) }

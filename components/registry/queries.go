@@ -16,9 +16,12 @@ const defaultPage = 500
 // Name is registry.
 func (r *Registry) Name() string { return wattline.RoleRegistry }
 
-// Verbs are list and get.
+// Verbs are those that look and those that change.
 func (r *Registry) Verbs() map[string]components.Handler {
-	return map[string]components.Handler{wattline.VerbList: r.list, wattline.VerbGet: r.get}
+	return map[string]components.Handler{
+		wattline.VerbList: r.list, wattline.VerbGet: r.get,
+		wattline.VerbPut: r.put, wattline.VerbDelete: r.remove, wattline.VerbApply: r.apply, wattline.VerbLift: r.lift,
+	}
 }
 
 // list answers with the devices that match, a page in the order of ids.
@@ -76,10 +79,9 @@ func (r *Registry) get(_ context.Context, body json.RawMessage) (any, error) {
 	if err := strictjson.Decode(body, &query); err != nil {
 		return nil, err
 	}
-	devices := r.snapshot()
-	at, found := slices.BinarySearchFunc(devices, wattline.Device{ID: query.Device}, byID)
-	if !found {
+	device, there := find(r.snapshot(), query.Device)
+	if !there {
 		return nil, wattline.Errorf(wattline.CodeNotFound, "no device %.80q", query.Device)
 	}
-	return devices[at], nil
+	return device, nil
 }

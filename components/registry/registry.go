@@ -1,7 +1,8 @@
 // Package registry is the component that knows the devices. It takes them from
-// the configuration, keeps them in SQLite, publishes each one retained, and
-// unpublishes those that are gone, also if they went while it was not running.
-// It answers the queries list and get.
+// the configuration and over the bus, keeps them in SQLite, publishes each one
+// retained, and unpublishes those that are gone, also if they went while it was not
+// running. It answers the queries list and get, and makes changes: put, delete,
+// apply and lift. Those of the configuration are changed there only, but for lifts.
 package registry
 
 import (
@@ -14,6 +15,7 @@ import (
 
 	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/components"
+	"github.com/wattline/wattline/internal/fence"
 )
 
 // The removal of devices is said again, soon for those that started with us and
@@ -37,7 +39,9 @@ type Options struct {
 	Path string
 	// Devices are those of the configuration.
 	Devices []wattline.Device
-	Log     *slog.Logger
+	// Networks hold the addresses that devices from elsewhere may have.
+	Networks fence.Networks
+	Log      *slog.Logger
 }
 
 // Registry publishes the devices. Make it with Open and end it with Close.
@@ -48,14 +52,8 @@ type Registry struct {
 
 	mu      sync.RWMutex
 	devices []wattline.Device // sorted by id, replaced as a whole
+	version uint64            // the largest that a device was given
 	removed []string
-}
-
-// Event is the payload of …/event/registry: what happened to a device.
-type Event struct {
-	Device string `json:"device"`
-	// Change is added, changed or removed.
-	Change string `json:"change"`
 }
 
 // Open opens the file; Run publishes and answers.
@@ -68,6 +66,9 @@ func Open(ctx context.Context, options Options) (*Registry, error) {
 	r.devices, err = opened.devices(ctx)
 	if err != nil {
 		return nil, errors.Join(err, opened.db.Close())
+	}
+	for _, device := range r.devices {
+		r.version = max(r.version, device.Version)
 	}
 	return r, nil
 }
@@ -94,52 +95,85 @@ func (r *Registry) Run(ctx context.Context) error {
 			return err
 		case <-repeat.C:
 			r.unpublishRemoved(ctx)
+			r.endLifts(ctx)
 			repeat.Reset(repeatRemoved)
 		}
 	}
 }
 
-// Declare replaces the devices: it keeps the new list on disk, publishes what is
-// new or different and unpublishes what is gone. On an error nothing changes.
+// Declare replaces the devices of the configuration: it keeps the new list on disk,
+// publishes what is new or different and unpublishes what is gone. A device of the
+// same id that came over the API gives way. On an error nothing changes.
 func (r *Registry) Declare(ctx context.Context, devices []wattline.Device) error {
 	for _, device := range devices {
 		if err := device.Validate(); err != nil {
 			return err
 		}
 	}
-	sorted := slices.SortedFunc(slices.Values(devices), byID)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	change := differ(r.devices, sorted)
-	if err := r.file.apply(ctx, change, time.Now()); err != nil {
-		return err
-	}
-	removed, err := r.file.removed(ctx)
-	if err != nil {
-		return err
-	}
-	r.devices, r.removed = sorted, removed
-	r.announce(ctx, change)
-	return nil
+	_, err := r.commit(ctx, "", func(known []wattline.Device) ([]wattline.Device, error) {
+		return declare(known, devices), nil
+	})
+	return err
 }
 
-func (r *Registry) announce(ctx context.Context, change difference) {
-	for _, device := range change.added {
-		r.publish(ctx, device.ID, device)
-		r.event(ctx, Event{Device: device.ID, Change: "added"})
+// commit takes the devices from what they are to what they are to become: on disk,
+// in memory, on the bus. It returns them; on an error nothing changes.
+func (r *Registry) commit(ctx context.Context, actor string, become func([]wattline.Device) ([]wattline.Device, error)) ([]wattline.Device, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	after, err := become(r.devices)
+	if err != nil {
+		return nil, err
 	}
-	for _, device := range change.changed {
-		r.publish(ctx, device.ID, device)
-		r.event(ctx, Event{Device: device.ID, Change: "changed"})
+	now := time.Now()
+	version := r.version
+	steps := differ(r.devices, after, func() uint64 {
+		version = max(version+1, uint64(now.UnixMilli()))
+		return version
+	})
+	if err := r.file.apply(ctx, steps, now); err != nil {
+		return nil, err
 	}
-	for _, id := range r.removed {
-		r.publish(ctx, id, nil)
+	r.devices, r.version = after, version
+	if removed, err := r.file.removed(context.WithoutCancel(ctx)); err != nil {
+		r.log.Warn("which devices were removed cannot be read", "error", err)
+	} else {
+		r.removed = removed
 	}
-	for _, id := range change.removed {
-		r.event(ctx, Event{Device: id, Change: "removed"})
+	r.announce(context.WithoutCancel(ctx), actor, steps)
+	return after, nil
+}
+
+// announce publishes what has changed and says who did it.
+func (r *Registry) announce(ctx context.Context, actor string, steps []step) {
+	for _, s := range steps {
+		if s.after != nil {
+			r.publish(ctx, s.after.ID, s.after)
+		} else {
+			r.publish(ctx, s.before.ID, nil)
+		}
+		r.event(ctx, wattline.RegistryEvent{
+			Device: s.id(), Change: s.change, Time: wattline.At(time.Now()), Actor: actor, Before: s.before, After: s.after,
+		})
 	}
-	if !change.isZero() {
-		r.log.Info("devices", "added", len(change.added), "changed", len(change.changed), "removed", len(change.removed), "now", len(r.devices))
+	if len(steps) > 0 {
+		r.log.Info("devices", "changes", len(steps), "now", len(r.devices), "actor", actor)
+	}
+}
+
+// endLifts takes back the lifts that are over. Nobody waits for that: who enforces
+// a protection goes by the time.
+func (r *Registry) endLifts(ctx context.Context) {
+	now := time.Now()
+	over := func(device wattline.Device) bool {
+		return device.Lifted != (wattline.Lift{}) && !device.Lifted.Holds(now)
+	}
+	if !slices.ContainsFunc(r.snapshot(), over) {
+		return
+	}
+	_, err := r.commit(ctx, "", func(known []wattline.Device) ([]wattline.Device, error) { return ended(known, now), nil })
+	if err != nil {
+		r.log.Warn("a lift that is over is not taken back yet", "error", err)
 	}
 }
 
@@ -162,7 +196,7 @@ func (r *Registry) publish(ctx context.Context, id string, device any) {
 	}
 }
 
-func (r *Registry) event(ctx context.Context, event Event) {
+func (r *Registry) event(ctx context.Context, event wattline.RegistryEvent) {
 	topic := wattline.Topic{Kind: wattline.TopicEvent, Event: "registry"}
 	if err := r.options.Bus.Publish(ctx, topic, event); err != nil {
 		r.log.Debug("event not published", "device", event.Device, "error", err)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/internal/fence"
 )
 
 // checker collects the faults of a configuration.
@@ -51,6 +52,8 @@ func (c Config) check() error {
 	if pace := c.SwitchOnPerS; !(pace == 0 || pace >= minSwitchOnPerS && pace <= maxSwitchOnPerS) {
 		found.fail("switch_on_per_s", fmt.Sprintf("must lie between %g and %g, or be 0 for any number", minSwitchOnPerS, maxSwitchOnPerS))
 	}
+	_, err := fence.Parse(c.Networks)
+	found.check("networks", err)
 	c.checkBroker(&found)
 	c.checkStore(&found)
 	c.checkJournal(&found)
@@ -140,6 +143,8 @@ func (c Config) checkDevices(found *checker) {
 			for _, field := range invalid.Fields {
 				found.fail(key+"."+strings.TrimSuffix(field.Field, "_s"), field.Reason)
 			}
+		} else if _, err := wattline.ParseAddress(device.Address); err != nil {
+			found.check(key+".address", err)
 		}
 	}
 }

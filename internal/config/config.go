@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/internal/fence"
 )
 
 // Embedded is the value of broker for the one that Wattline brings.
@@ -60,6 +61,8 @@ type Config struct {
 	// SwitchOnPerS is how many devices of the site are switched on in a second at
 	// most, against inrush; 0 is any number.
 	SwitchOnPerS float64 `yaml:"switch_on_per_s"`
+	// Networks are those that devices from elsewhere than this file may be in.
+	Networks []string `yaml:"networks"`
 	// Devices are those that the registry publishes.
 	Devices []Device `yaml:"devices"`
 
@@ -133,6 +136,7 @@ func Default() Config {
 		Journal:          Journal{MaxMegabytes: 1024, MaxAge: 30 * 24 * time.Hour},
 		Poll:             5 * time.Second,
 		SwitchOnPerS:     10,
+		Networks:         fence.Private().Texts(),
 	}
 }
 
@@ -154,6 +158,16 @@ func (c Config) Registered() []wattline.Device {
 		devices[i] = device.Registered(c.Site)
 	}
 	return devices
+}
+
+// Fence is the networks that devices from elsewhere than this file may be in. Load
+// has checked them.
+func (c Config) Fence() fence.Networks {
+	networks, err := fence.Parse(c.Networks)
+	if err != nil {
+		return nil
+	}
+	return networks
 }
 
 // Location is the calendar's time zone. Load has checked it.

@@ -1,4 +1,4 @@
-package kasa
+package wattline
 
 import (
 	"errors"
@@ -19,9 +19,8 @@ const (
 	fullOutletBytes = 42
 )
 
-// Target names a plug, or one outlet of a strip. Make it with [ParseAddress]; it
-// is comparable.
-type Target struct {
+// Address is where a device is, taken apart. It is comparable.
+type Address struct {
 	// Host is a DNS name in lower case or an IP address without brackets.
 	Host string
 	Port uint16
@@ -39,44 +38,32 @@ type Target struct {
 // The port is 9999 by default. The outlet is the last two digits of the child id
 // that the strip lists ("wattline plug read" shows them; outlets count from 00),
 // or the id in full.
-func ParseAddress(address string) (Target, error) {
-	hostport, outlet, hasOutlet := strings.Cut(address, "/")
+func ParseAddress(text string) (Address, error) {
+	hostport, outlet, hasOutlet := strings.Cut(text, "/")
 	host, port, err := splitPort(hostport)
 	if err != nil {
-		return Target{}, fmt.Errorf("address %.80q: %w", address, err)
+		return Address{}, fmt.Errorf("address %.80q: %w", text, err)
 	}
-	target := Target{Host: host, Port: port, Outlet: strings.ToUpper(outlet)}
-	if hasOutlet && !isOutlet(target.Outlet) {
-		return Target{}, fmt.Errorf("address %.80q: the outlet after the / must be two hexadecimal digits such as 00, or a child id of %d", address, fullOutletBytes)
+	address := Address{Host: host, Port: port, Outlet: strings.ToUpper(outlet)}
+	if hasOutlet && !isOutlet(address.Outlet) {
+		return Address{}, fmt.Errorf("address %.80q: the outlet after the / must be two hexadecimal digits such as 00, or a child id of %d", text, fullOutletBytes)
 	}
-	return target, nil
+	return address, nil
 }
 
-// String is the shortest form that ParseAddress reads back into the same target.
-func (t Target) String() string {
-	text := t.Host
+// String is the shortest form that ParseAddress reads back into the same address.
+func (a Address) String() string {
+	text := a.Host
 	switch {
-	case t.Port != DefaultPort:
-		text = net.JoinHostPort(t.Host, strconv.Itoa(int(t.Port)))
-	case strings.Contains(t.Host, ":"):
-		text = "[" + t.Host + "]"
+	case a.Port != DefaultPort:
+		text = net.JoinHostPort(a.Host, strconv.Itoa(int(a.Port)))
+	case strings.Contains(a.Host, ":"):
+		text = "[" + a.Host + "]"
 	}
-	if t.Outlet != "" {
-		text += "/" + t.Outlet
+	if a.Outlet != "" {
+		text += "/" + a.Outlet
 	}
 	return text
-}
-
-func (t Target) endpoint() endpoint { return endpoint{t.Host, t.Port} }
-
-// endpoint is what has one queue: the outlets of a strip share theirs.
-type endpoint struct {
-	host string
-	port uint16
-}
-
-func (e endpoint) String() string {
-	return net.JoinHostPort(e.host, strconv.Itoa(int(e.port)))
 }
 
 func splitPort(hostport string) (host string, port uint16, err error) {

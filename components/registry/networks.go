@@ -1,0 +1,52 @@
+package registry
+
+import (
+	"context"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/wattline/wattline"
+)
+
+// lookups is how many names are looked up at once.
+const lookups = 32
+
+// misplaced is the faults of the new addresses that lie outside the networks. What
+// an address means is looked up once for each host.
+func (r *Registry) misplaced(ctx context.Context, changes []wattline.DeviceChange, place func(i int) string) []wattline.FieldError {
+	hosts := map[string][]int{}
+	known := r.snapshot()
+	for i, change := range changes {
+		had, _ := find(known, change.Device)
+		if change.Put == nil || change.Put.Address == had.Address {
+			continue
+		}
+		address, _ := wattline.ParseAddress(change.Put.Address) // has been checked
+		hosts[address.Host] = append(hosts[address.Host], i)
+	}
+	var mu sync.Mutex
+	wrong := map[int]error{}
+	var group errgroup.Group
+	group.SetLimit(lookups)
+	for host, at := range hosts {
+		group.Go(func() error {
+			if err := r.options.Networks.Check(ctx, host); err != nil {
+				mu.Lock()
+				defer mu.Unlock()
+				for _, i := range at {
+					wrong[i] = err
+				}
+			}
+			return nil
+		})
+	}
+	_ = group.Wait() // none returns an error: each fault is noted
+	var faults []wattline.FieldError
+	for i := range changes {
+		if err := wrong[i]; err != nil {
+			faults = append(faults, wattline.FieldError{Field: place(i) + ".address", Reason: err.Error()})
+		}
+	}
+	return faults
+}
