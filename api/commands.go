@@ -73,7 +73,7 @@ func (g *Gateway) postCommands(c *gin.Context) error {
 		})
 	}
 	results := g.commandAll(c.Request.Context(), ids, order{
-		action: request.Action, actor: g.actor(c), view: g.view(c),
+		action: request.Action, by: g.origin(c), view: g.view(c),
 		timeout: time.Duration(request.TimeoutS) * time.Millisecond,
 	})
 	return writeJSON(c, CommandsResponse{Results: results})
@@ -138,7 +138,9 @@ func (g *Gateway) commandOne(ctx context.Context, id string, o order) wattline.R
 func (g *Gateway) tryCommand(ctx context.Context, id string, o order) (wattline.Result, error) {
 	snap, known := o.view.find(id)
 	if !known {
-		return wattline.Result{}, o.view.missing(id)
+		err := o.view.missing(id)
+		g.ended(ctx, o.by, o.entry(id), err)
+		return wattline.Result{}, err
 	}
 	deadline, _ := ctx.Deadline()
 	if o.timeout = time.Until(deadline); o.timeout <= 0 || ctx.Err() != nil {

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"net"
 	"net/http"
 
 	"github.com/gin-gonic/gin"
@@ -81,11 +80,5 @@ func decided(who access.Principal, action access.Action, device wattline.Device)
 	return wattline.Errorf(wattline.CodeUnauthenticated, "it is not known who asks")
 }
 
-// actor is who asks, for the audit: the name and from where.
-func (g *Gateway) actor(c *gin.Context) string {
-	host, _, err := net.SplitHostPort(c.Request.RemoteAddr)
-	if err != nil {
-		host = c.Request.RemoteAddr
-	}
-	return g.who(c).Name + "@" + host
-}
+// actor is who asks for something on the bus: the name and from where.
+func (g *Gateway) actor(c *gin.Context) string { return g.origin(c).actor() }

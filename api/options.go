@@ -20,6 +20,8 @@ type Options struct {
 	// Identities tells who makes a request. Nobody gets past it but to the open
 	// routes.
 	Identities Identities
+	// Audit keeps who did or tried what; nil for nobody.
+	Audit Audit
 	// Listen is host:port; DefaultListen if empty. Port 0 takes a free one.
 	Listen string
 	// Listener is used instead of Listen where it is given; the gateway closes it.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/internal/access"
+	"github.com/wattline/wattline/internal/audit"
 	"github.com/wattline/wattline/internal/bus"
 )
 
@@ -78,29 +79,26 @@ func (g *Gateway) switchDevice(c *gin.Context, on, off wattline.Action) error {
 	if err := noQuery(c); err != nil {
 		return err
 	}
-	snap, err := g.device(c)
-	if err != nil {
-		return err
-	}
-	if err := decided(g.who(c), access.Switch, *snap.device); err != nil {
-		return err
-	}
 	var request SwitchRequest
 	if err := g.readBody(c, &request); err != nil {
 		return err
 	}
-	var action wattline.Action
+	o := order{by: g.origin(c), view: g.view(c), timeout: g.options.Limits.CommandTimeout}
 	switch request.State {
 	case wattline.RelayOn:
-		action = on
+		o.action = on
 	case wattline.RelayOff:
-		action = off
+		o.action = off
 	default:
 		return wattline.Invalid(wattline.FieldError{Field: "state", Reason: `must be "on" or "off"`})
 	}
-	result, err := g.command(c.Request.Context(), snap, order{
-		action: action, actor: g.actor(c), view: g.view(c), timeout: g.options.Limits.CommandTimeout,
-	})
+	ctx := c.Request.Context()
+	snap, err := g.device(c)
+	if err != nil {
+		g.ended(ctx, o.by, o.entry(c.Param("id")), err)
+		return err
+	}
+	result, err := g.command(ctx, snap, o)
 	if err != nil {
 		return err
 	}
@@ -110,27 +108,49 @@ func (g *Gateway) switchDevice(c *gin.Context, on, off wattline.Action) error {
 // order is what is to be done to one or many devices, for whom, and how soon.
 type order struct {
 	action  wattline.Action
-	actor   string
+	by      origin
 	view    view
 	timeout time.Duration
 }
 
 // command has a device's controller carry out an order and waits for the
 // outcome. Whatever is not done is an error; one that was sent is a
-// *commandError.
-func (g *Gateway) command(ctx context.Context, snap *snapshot, o order) (wattline.Result, error) {
-	if err := decided(o.view.who, access.Switch, *snap.device); err != nil {
-		return wattline.Result{}, err
-	}
-	if err := allowed(snap, o.action); err != nil {
+// *commandError. The audit has both that it was tried and what became of it.
+func (g *Gateway) command(ctx context.Context, snap *snapshot, o order) (result wattline.Result, err error) {
+	entry := o.entry(snap.id)
+	if err := o.permitted(snap); err != nil {
+		g.ended(ctx, o.by, entry, err)
 		return wattline.Result{}, err
 	}
 	id := bus.NewID()
+	entry.Detail = "command " + id
+	err = g.audited(ctx, o.by, entry, func() error {
+		result, err = g.sendCommand(ctx, id, snap, o)
+		return err
+	})
+	return result, err
+}
+
+// entry is what the audit keeps of an order to a device.
+func (o order) entry(device string) audit.Entry {
+	return audit.Entry{Action: "command." + string(o.action), Device: device}
+}
+
+// permitted is an error where who gives the order may not, or the device may not or
+// cannot be commanded.
+func (o order) permitted(snap *snapshot) error {
+	if err := decided(o.view.who, access.Switch, *snap.device); err != nil {
+		return err
+	}
+	return allowed(snap, o.action)
+}
+
+func (g *Gateway) sendCommand(ctx context.Context, id string, snap *snapshot, o order) (wattline.Result, error) {
 	body, err := g.bus.Ask(ctx, bus.Ask{
 		ID:    id,
 		Topic: wattline.Topic{Kind: wattline.TopicCommand, Site: snap.device.Site, Device: snap.id},
 		Body:  wattline.Command{Device: snap.id, Action: o.action},
-		Actor: o.actor, Timeout: o.timeout,
+		Actor: o.by.actor(), Timeout: o.timeout,
 	})
 	if err != nil {
 		return wattline.Result{}, &commandError{id, err}

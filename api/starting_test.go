@@ -14,7 +14,7 @@ func TestAGatewayThatDoesNotKnowAllDevicesYetSaysSoInsteadOfNotFound(t *testing.
 	for name, ask := range map[string]struct{ method, target, body string }{
 		"a device":               {http.MethodGet, "/api/v1/devices/unheard", ""},
 		"its state":              {http.MethodGet, "/api/v1/devices/unheard/state", ""},
-		"switching it":           {http.MethodPut, "/api/v1/devices/unheard/relay", `{"relay":"on"}`},
+		"switching it":           {http.MethodPut, "/api/v1/devices/unheard/relay", `{"state":"on"}`},
 		"its readings":           {http.MethodGet, "/api/v1/readings?device=unheard&from=2026-05-12T00:00:00Z&to=2026-05-13T00:00:00Z", ""},
 		"the list":               {http.MethodGet, "/api/v1/devices", ""},
 		"a place's consumption":  {http.MethodGet, "/api/v1/consumption?location=hq&from=2026-05-12T00:00:00Z&to=2026-05-13T00:00:00Z", ""},

@@ -1,0 +1,176 @@
+package accounts
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/internal/access"
+)
+
+// SignIn is what somebody who signs in sends, and from where.
+type SignIn struct {
+	Name, Password string
+	// RemoteAddr is that of the request.
+	RemoteAddr string
+}
+
+// NewSession is whose a session is to be: a user's, or that of somebody whom a
+// provider vouches for.
+type NewSession struct {
+	// User is the user whose role and scope the session has, as they are at each
+	// request; empty for somebody from elsewhere.
+	User string
+	// Principal is somebody from elsewhere. It is not looked at with User.
+	Principal access.Principal
+	// RemoteAddr is that of the request.
+	RemoteAddr string
+}
+
+// Session is one that has begun.
+type Session struct {
+	Principal access.Principal
+	Expires   time.Time
+	// Secret is what the cookie holds.
+	Secret string
+}
+
+// maxSessions of one principal; the one that was begun first makes room.
+const maxSessions = 20
+
+// SignIn begins a session for a user. Who gives no user's name and password gets
+// CodeUnauthenticated, after the same time whatever was wrong; and CodeBusy with a
+// RetryAfter after too many failures of the address or the name. The failures of
+// others do not count for a user at an address from which they have a session.
+func (a *Accounts) SignIn(ctx context.Context, s SignIn) (Session, error) {
+	if err := a.checkPassword(ctx, s); err != nil {
+		return Session{}, err
+	}
+	return a.StartSession(ctx, NewSession{User: s.Name, RemoteAddr: s.RemoteAddr})
+}
+
+func (a *Accounts) checkPassword(ctx context.Context, s SignIn) error {
+	address, name := Network(s.RemoteAddr), s.Name
+	if place := name + "@" + address; a.known.Load().places[place] {
+		name = place
+	}
+	end, err := a.passwords.turn(ctx)
+	if err != nil {
+		return err
+	}
+	defer end()
+	if wait := max(a.guards.addresses.Wait(address), a.guards.names.Wait(name)); wait > 0 {
+		return tooMany(wait)
+	}
+	kept := a.passwords.nobody
+	err = a.db.Reader().QueryRowContext(ctx, `SELECT password FROM users WHERE name = ?`, s.Name).Scan(&kept)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return err
+	}
+	if matches, err := a.passwords.matches(kept, s.Password); matches || err != nil {
+		return err
+	}
+	a.guards.names.Take(name)
+	a.guards.addresses.Take(address)
+	return wattline.Errorf(wattline.CodeUnauthenticated, "there is no user with this name and password")
+}
+
+// StartSession begins a session for somebody whose identity has been established.
+func (a *Accounts) StartSession(ctx context.Context, wanted NewSession) (Session, error) {
+	begun := Session{Principal: wanted.Principal, Secret: newSecret(), Expires: time.Now().Add(a.options.SessionMax)}
+	var user, role, scope sql.NullString
+	if wanted.User != "" {
+		owner, err := a.User(ctx, wanted.User)
+		if err != nil {
+			return Session{}, err
+		}
+		begun.Principal = access.Principal{Name: userPrincipal(owner.Name), Role: owner.Role, Scope: owner.Scope}
+		user = sql.NullString{String: owner.Name, Valid: true}
+	} else {
+		if err := faultsOf(rights(wanted.Principal.Role, wanted.Principal.Scope)); err != nil {
+			return Session{}, err
+		}
+		role = sql.NullString{String: string(begun.Principal.Role), Valid: true}
+		scope = sql.NullString{String: begun.Principal.Scope.String(), Valid: true}
+	}
+	hash, now := digestOf(begun.Secret), time.Now().UnixMilli()
+	err := a.change(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			hash[:], user, begun.Principal.Name, role, scope, Network(wanted.RemoteAddr), now, now, begun.Expires.UnixMilli())
+		if err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `
+			DELETE FROM sessions WHERE principal = ? AND hash NOT IN (
+				SELECT hash FROM sessions WHERE principal = ? ORDER BY created_ms DESC, hash LIMIT ?)`,
+			begun.Principal.Name, begun.Principal.Name, maxSessions)
+		return err
+	})
+	if err != nil {
+		return Session{}, err
+	}
+	return begun, nil
+}
+
+// EndSession ends the session of a request's cookie; without one there is nothing
+// to do.
+func (a *Accounts) EndSession(ctx context.Context, r *http.Request) error {
+	secret, given := sessionOf(r)
+	if !given {
+		return nil
+	}
+	hash := digestOf(secret)
+	return a.change(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `DELETE FROM sessions WHERE hash = ?`, hash[:])
+		return err
+	})
+}
+
+// SessionCookie is the name of the cookie of a session. Over TLS it is
+// SecureSessionCookie, which a browser takes from this very host only.
+const (
+	SessionCookie       = "wattline_session"
+	SecureSessionCookie = "__Host-" + SessionCookie
+)
+
+// Cookie is what a browser is to send from now on. Scripts do not see it, and pages
+// of other sites cannot have it sent.
+func (s Session) Cookie(r *http.Request) *http.Cookie {
+	cookie := sessionCookie(r)
+	cookie.Value, cookie.Expires = s.Secret, s.Expires
+	return cookie
+}
+
+// NoCookie takes the cookie away.
+func NoCookie(r *http.Request) *http.Cookie {
+	cookie := sessionCookie(r)
+	cookie.MaxAge = -1
+	return cookie
+}
+
+func sessionCookie(r *http.Request) *http.Cookie {
+	return &http.Cookie{Name: cookieName(r), Path: "/", HttpOnly: true, Secure: secure(r), SameSite: http.SameSiteStrictMode}
+}
+
+func cookieName(r *http.Request) string {
+	if secure(r) {
+		return SecureSessionCookie
+	}
+	return SessionCookie
+}
+
+// secure tells whether a request came over TLS: to this process, or to a proxy that
+// is trusted, for which the gateway sets the URL's scheme.
+func secure(r *http.Request) bool { return r.TLS != nil || r.URL.Scheme == "https" }
+
+// sessionOf is the secret in a request's cookie.
+func sessionOf(r *http.Request) (secret string, given bool) {
+	cookie, err := r.Cookie(cookieName(r))
+	if err != nil || !isSecret(cookie.Value) {
+		return "", false
+	}
+	return cookie.Value, true
+}

@@ -1,0 +1,214 @@
+package accounts
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/internal/access"
+)
+
+// Token is what is told of a token; its secret is not.
+type Token struct {
+	// ID is for good that of the token.
+	ID string `json:"id" example:"tok_4f7kq2m6zt3a"`
+	// Name is what the audit calls it, as token:NAME.
+	Name  string       `json:"name" example:"research"`
+	Role  access.Role  `json:"role"`
+	Scope access.Scope `json:"scope" example:"hq/f1,kind:printer"`
+	// CreatedAt is when it was made.
+	CreatedAt wattline.Time `json:"created_at"`
+	// ExpiresAt is when it ends; absent for never.
+	ExpiresAt *wattline.Time `json:"expires_at,omitempty"`
+	// LastUsedAt is to the minute; absent if it was not used yet.
+	LastUsedAt *wattline.Time `json:"last_used_at,omitempty"`
+	// RevokedAt is when it was revoked; absent if it was not.
+	RevokedAt *wattline.Time `json:"revoked_at,omitempty"`
+}
+
+// NewToken is what a token is to be.
+type NewToken struct {
+	// Name must be unique among those that are not revoked.
+	Name  string
+	Role  access.Role
+	Scope access.Scope
+	// Expires is when it ends; zero for never.
+	Expires time.Time
+}
+
+// maxTokens bounds what is kept in memory, and what a mistaken program can do.
+const maxTokens = 10_000
+
+// tokenPrincipal is the name under which a token asks.
+func tokenPrincipal(name string) string { return "token:" + name }
+
+func (n NewToken) validate(now time.Time) error {
+	faults := rights(n.Role, n.Scope)
+	if err := wattline.CheckID(n.Name); err != nil {
+		faults = append(faults, wattline.FieldError{Field: "name", Reason: err.Error()})
+	}
+	if !n.Expires.IsZero() && !n.Expires.After(now) {
+		faults = append(faults, wattline.FieldError{Field: "expires", Reason: "must lie in the future"})
+	}
+	return faultsOf(faults)
+}
+
+// rights are the faults of a role and a scope.
+func rights(role access.Role, scope access.Scope) (faults []wattline.FieldError) {
+	if _, err := access.ParseRole(string(role)); err != nil {
+		faults = append(faults, wattline.FieldError{Field: "role", Reason: err.Error()})
+	}
+	if _, err := access.ParseScope(scope.String()); err != nil {
+		faults = append(faults, wattline.FieldError{Field: "scope", Reason: err.Error()})
+	}
+	return faults
+}
+
+// faultsOf is nil where there are none: a typed nil must not become an error.
+func faultsOf(faults []wattline.FieldError) error {
+	if len(faults) == 0 {
+		return nil
+	}
+	return wattline.Invalid(faults...)
+}
+
+// CreateToken makes a token and its secret, which is nowhere else and cannot be had
+// again. A name that is taken is CodeConflict.
+func (a *Accounts) CreateToken(ctx context.Context, wanted NewToken) (made Token, secret string, err error) {
+	if err := wanted.validate(time.Now()); err != nil {
+		return Token{}, "", err
+	}
+	secret = newSecret()
+	err = a.change(ctx, func(tx *sql.Tx) error {
+		made, err = insertToken(ctx, tx, wanted, secret)
+		return err
+	})
+	if err != nil {
+		return Token{}, "", err
+	}
+	return made, secret, nil
+}
+
+func insertToken(ctx context.Context, tx *sql.Tx, wanted NewToken, secret string) (Token, error) {
+	made := Token{
+		ID: newTokenID(), Name: wanted.Name, Role: wanted.Role, Scope: wanted.Scope, CreatedAt: wattline.At(time.Now()),
+	}
+	var expires sql.NullInt64
+	if !wanted.Expires.IsZero() {
+		at := wattline.At(wanted.Expires)
+		made.ExpiresAt, expires = &at, sql.NullInt64{Int64: at.UnixMilli(), Valid: true}
+	}
+	var count, named int
+	err := tx.QueryRowContext(ctx, `SELECT count(*), coalesce(sum(name = ?), 0) FROM tokens WHERE revoked_ms IS NULL`, wanted.Name).
+		Scan(&count, &named)
+	switch {
+	case err != nil:
+		return Token{}, err
+	case named > 0:
+		return Token{}, wattline.Errorf(wattline.CodeConflict, "there is a token named %s already: revoke it first, or choose another name", wanted.Name)
+	case count >= maxTokens:
+		return Token{}, wattline.Errorf(wattline.CodeConflict, "there are %d tokens, which is the most: revoke some", count)
+	}
+	hash := digestOf(secret)
+	_, err = tx.ExecContext(ctx, `INSERT INTO tokens (id, name, hash, role, scope, created_ms, expires_ms) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+		made.ID, made.Name, hash[:], string(made.Role), made.Scope.String(), made.CreatedAt.UnixMilli(), expires)
+	return made, err
+}
+
+// selectTokens has the columns in the order of scanToken.
+const selectTokens = `SELECT id, name, role, scope, created_ms, expires_ms, used_ms, revoked_ms, hash FROM tokens `
+
+// Tokens are all of them in the order of their ids, revoked ones too until they are
+// cleared away.
+func (a *Accounts) Tokens(ctx context.Context) ([]Token, error) {
+	rows, err := a.db.Reader().QueryContext(ctx, selectTokens+`ORDER BY id`)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	tokens := []Token{}
+	for rows.Next() {
+		token, err := a.scanToken(rows)
+		if err != nil {
+			return nil, err
+		}
+		tokens = append(tokens, token)
+	}
+	return tokens, rows.Err()
+}
+
+// Token is that of an id; CodeNotFound if there is none.
+func (a *Accounts) Token(ctx context.Context, id string) (Token, error) {
+	token, err := a.scanToken(a.db.Reader().QueryRowContext(ctx, selectTokens+`WHERE id = ?`, id))
+	if errors.Is(err, sql.ErrNoRows) {
+		return Token{}, wattline.Errorf(wattline.CodeNotFound, "there is no token %.80q", id)
+	}
+	return token, err
+}
+
+// RevokeToken ends a token for good; one that is revoked already stays as it is.
+// CodeNotFound if there is none.
+func (a *Accounts) RevokeToken(ctx context.Context, id string) (Token, error) {
+	err := a.change(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `UPDATE tokens SET revoked_ms = ? WHERE id = ? AND revoked_ms IS NULL`, time.Now().UnixMilli(), id)
+		return err
+	})
+	if err != nil {
+		return Token{}, err
+	}
+	return a.Token(ctx, id)
+}
+
+// scanner is a row.
+type scanner interface{ Scan(into ...any) error }
+
+func (a *Accounts) scanToken(row scanner) (Token, error) {
+	var token Token
+	var role, scope string
+	var created int64
+	var expires, used, revoked sql.NullInt64
+	var key digest
+	if err := row.Scan(&token.ID, &token.Name, &role, &scope, &created, &expires, &used, &revoked, &scannedDigest{&key}); err != nil {
+		return Token{}, err
+	}
+	rights, err := principalOf(token.Name, role, scope)
+	if err != nil {
+		return Token{}, fmt.Errorf("token %s: %w", token.Name, err)
+	}
+	token.Role, token.Scope, token.CreatedAt = rights.Role, rights.Scope, wattline.AtMilli(created)
+	if live := a.known.Load().tokens[key]; live != nil {
+		used.Int64 = max(used.Int64, live.use.last.Load())
+		used.Valid = used.Int64 > 0
+	}
+	token.ExpiresAt, token.LastUsedAt, token.RevokedAt = optional(expires), optional(used), optional(revoked)
+	return token, nil
+}
+
+func optional(ms sql.NullInt64) *wattline.Time {
+	if !ms.Valid {
+		return nil
+	}
+	at := wattline.AtMilli(ms.Int64)
+	return &at
+}
+
+// keptRevoked is for how long a token that has ended is still listed. The audit has
+// it longer.
+const keptRevoked = 90 * 24 * time.Hour
+
+// clearAway removes what has ended.
+func (a *Accounts) clearAway(ctx context.Context) error {
+	now := time.Now()
+	return a.db.Write(ctx, func(tx *sql.Tx) error {
+		long := now.Add(-keptRevoked).UnixMilli()
+		if _, err := tx.ExecContext(ctx, `DELETE FROM tokens WHERE revoked_ms < ? OR expires_ms < ?`, long, long); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, `DELETE FROM sessions WHERE expires_ms < ? OR used_ms < ?`,
+			now.UnixMilli(), now.Add(-a.options.SessionIdle).UnixMilli())
+		return err
+	})
+}
