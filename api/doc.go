@@ -33,6 +33,8 @@
 //	@tag.description	Switching. Commands are absolute, so a repeat does no harm.
 //	@tag.name			history
 //	@tag.description	What was measured.
+//	@tag.name			live
+//	@tag.description	What happens, as it happens.
 //	@tag.name			components
 //	@tag.description	Queries to components, your own among them.
 //	@tag.name			system

@@ -36,8 +36,8 @@ func newFakeBus() *fakeBus {
 	return &fakeBus{
 		connected: true,
 		handlers:  map[int]subscriber{},
-		// One for each topic that the shadow follows.
-		subscribed: make(chan struct{}, 3),
+		// One for each topic that the gateway follows.
+		subscribed: make(chan struct{}, 4),
 		answer:     answerAll,
 		instances: []wattline.Presence{
 			{Instance: "agent-1", Status: wattline.PresenceOnline, Roles: []string{wattline.RoleCollector, wattline.RoleController}},
@@ -212,6 +212,8 @@ func answerAll(_ context.Context, ask bus.Ask) (any, error) {
 	case wattline.GetQuery:
 		reading := readingOf(body.Device, later(time.Hour))
 		return wattline.FreshState{State: stateOf(body.Device, later(time.Hour)), Reading: &reading}, nil
+	case wattline.WatchQuery:
+		return wattline.Watch{Device: body.Device, Until: later(time.Minute), PollS: 1000}, nil
 	case wattline.ReadingsQuery:
 		return wattline.ReadingsPage{Readings: []wattline.Reading{readingOf(body.Devices[0], body.From)}, Next: after(body.Cursor)}, nil
 	case wattline.AggregateQuery:

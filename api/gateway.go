@@ -13,6 +13,7 @@ import (
 	"github.com/gin-gonic/gin"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/wattline/wattline/api/live"
 	"github.com/wattline/wattline/openapi"
 )
 
@@ -30,6 +31,7 @@ type Gateway struct {
 	handler    http.Handler // the engine, its answers compressed
 	admitted   atomic.Int64
 	streams    *streams
+	live       *live.Hub
 	// loopback tells that only this machine can reach the listener.
 	loopback atomic.Bool
 	listener atomic.Pointer[net.Listener]
@@ -50,6 +52,11 @@ func New(options Options) (*Gateway, error) {
 		openAPITag: digestOf(openapi.Document()),
 	}
 	g.shadow = newShadow(options.Limits.Devices, options.Log, options.Metrics)
+	g.options.Live.Metrics = options.Metrics
+	if g.live, err = live.New(g.options.Live); err != nil {
+		return nil, err
+	}
+	g.shadow.news = news{g.live, options.Log}
 	g.streams = newStreams(options.Limits.Streams, options.Log, options.Metrics)
 	if g.engine, err = g.routes(); err != nil {
 		return nil, err
@@ -108,6 +115,11 @@ func (g *Gateway) Run(ctx context.Context) error {
 		return errors.Join(fmt.Errorf("subscribe: %w", err), (*g.listener.Load()).Close())
 	}
 	defer unsubscribe()
+	unhear, err := g.shadow.news.subscribe(g.bus)
+	if err != nil {
+		return errors.Join(fmt.Errorf("subscribe: %w", err), (*g.listener.Load()).Close())
+	}
+	defer unhear()
 	group, running := errgroup.WithContext(ctx)
 	group.Go(func() error { g.shadow.watch(running, g.bus); return nil })
 	group.Go(func() error { g.shadow.reconcile(running, g.bus); return nil })
@@ -127,6 +139,7 @@ func (g *Gateway) shutDown(ctx context.Context, server *http.Server) error {
 	<-ctx.Done()
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.options.Limits.ShutdownTimeout)
 	defer cancel()
+	g.live.End(grace)
 	if err := server.Shutdown(grace); err != nil {
 		g.log.Warn("requests were cut off at the end", "error", err)
 		return server.Close()

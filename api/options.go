@@ -8,6 +8,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/wattline/wattline/api/live"
 	"github.com/wattline/wattline/internal/telemetry"
 )
 
@@ -39,6 +40,11 @@ type Options struct {
 	// ReadyChecks are asked by /-/ready besides the gateway's own.
 	ReadyChecks []ReadyCheck
 	Limits      Limits
+	// Live bounds the live connections.
+	Live live.Options
+	// Origins are those of pages elsewhere that may open a WebSocket with the session
+	// of whoever visits them: https://dashboard.example.
+	Origins []string
 }
 
 // ReadyCheck is something that must be in order before requests are sent here.

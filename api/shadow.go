@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -41,6 +42,8 @@ type shadow struct {
 	// ask wakes reconcile.
 	ask chan struct{}
 
+	// news hears of every change, in order.
+	news     news
 	refused  *telemetry.CounterVec
 	complain rate.Sometimes
 }
@@ -144,7 +147,8 @@ func (s *shadow) update(id string, change func(*facts) bool) error {
 	if at != nil {
 		now.facts = at.at.Load().facts
 	}
-	wasKnown := now.device != nil
+	before := now.facts
+	wasKnown := before.device != nil
 	if !change(&now.facts) {
 		return nil
 	}
@@ -159,6 +163,7 @@ func (s *shadow) update(id string, change func(*facts) bool) error {
 		s.slots[id] = at
 	}
 	at.at.Store(now)
+	s.news.changed(before, now.facts, s.alive(now.collector()))
 	if wasKnown != isKnown {
 		s.listing = nil
 		s.known += count(isKnown) - count(wasKnown)
@@ -167,6 +172,24 @@ func (s *shadow) update(id string, change func(*facts) bool) error {
 		delete(s.slots, id)
 	}
 	return nil
+}
+
+// hearOf sets which collectors are alive, and tells of the devices that this makes
+// stale or no longer so.
+func (s *shadow) hearOf(collectors map[string]bool) {
+	s.mu.RLock() // readers go on, and no other change comes between
+	defer s.mu.RUnlock()
+	was := s.collectors.Swap(&collectors)
+	if was != nil && maps.Equal(*was, collectors) {
+		return
+	}
+	for _, at := range s.slots {
+		now := at.at.Load().facts
+		collector := now.collector()
+		if now.device != nil && collector != "" && (was == nil || (*was)[collector]) != collectors[collector] {
+			s.news.state(now, collectors[collector])
+		}
+	}
 }
 
 func count(one bool) int {

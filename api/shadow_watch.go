@@ -33,7 +33,7 @@ func (s *shadow) watch(ctx context.Context, b Bus) {
 		for _, presence := range b.Instances() {
 			alive[presence.Instance] = true
 		}
-		s.collectors.Store(&alive)
+		s.hearOf(alive)
 		now := time.Now()
 		switch connected := b.Connected(); {
 		case !connected:

@@ -30,6 +30,14 @@ func (f *facts) at(site string) bool {
 	return f.site == site
 }
 
+// collector is the instance that polls the device, as far as it is known.
+func (f *facts) collector() string {
+	if f.state == nil {
+		return ""
+	}
+	return f.state.Collector
+}
+
 func (f *facts) empty() bool { return f.device == nil && f.state == nil && f.reading == nil }
 
 // fresh is the state and the last reading. Where the collector has gone, what

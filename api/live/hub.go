@@ -2,6 +2,7 @@ package live
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -170,8 +171,8 @@ func (h *Hub) push(e *event) {
 }
 
 // End has every connection end and lets no more begin. It returns when the last one
-// has ended.
-func (h *Hub) End() {
+// has ended, or with the context.
+func (h *Hub) End(ctx context.Context) {
 	h.seats.close()
 	h.mu.Lock()
 	if !h.ended {
@@ -179,7 +180,12 @@ func (h *Hub) End() {
 		close(h.news)
 	}
 	h.mu.Unlock()
-	h.seats.open.Wait()
+	ended := make(chan struct{})
+	go func() { h.seats.open.Wait(); close(ended) }()
+	select {
+	case <-ended:
+	case <-ctx.Done():
+	}
 }
 
 // News is closed when there is something that was not there when it was called.

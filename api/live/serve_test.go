@@ -59,7 +59,7 @@ func openDoor(t *testing.T, options live.Options) *door {
 	d.Config.WriteTimeout = 50 * time.Millisecond
 	d.Start()
 	t.Cleanup(func() {
-		d.hub.End()
+		d.hub.End(context.Background())
 		d.CloseClientConnections()
 		d.Close()
 	})
@@ -185,7 +185,7 @@ func TestAStreamEndsWithAReason(t *testing.T) {
 		happen func(*door)
 	}{
 		"when its token is revoked":  {"unauthenticated", func(d *door) { d.who.Store(nil) }},
-		"when the gateway does":      {"no_responder", func(d *door) { d.hub.End() }},
+		"when the gateway does":      {"no_responder", func(d *door) { d.hub.End(context.Background()) }},
 		"but not with fewer rights:": {"", func(d *door) { d.let(guest(t, "hq/f2")) }},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -342,7 +342,7 @@ func TestASocketIsClosedWithAReason(t *testing.T) {
 		status websocket.StatusCode
 	}{
 		"when its token is revoked": {func(_ *testing.T, d *door, _ *websocket.Conn) { d.who.Store(nil) }, 4401},
-		"when the gateway ends":     {func(_ *testing.T, d *door, _ *websocket.Conn) { go d.hub.End() }, websocket.StatusGoingAway},
+		"when the gateway ends":     {func(_ *testing.T, d *door, _ *websocket.Conn) { go d.hub.End(context.Background()) }, websocket.StatusGoingAway},
 		"after a message that is too long": {func(t *testing.T, _ *door, conn *websocket.Conn) {
 			tell(t, conn, strings.Repeat("x", 20_000))
 		}, websocket.StatusMessageTooBig},
