@@ -192,14 +192,14 @@ func TestEveryEndOfACommandHasItsCode(t *testing.T) {
 		plug plug
 		code wattline.Code
 	}{
-		"the plug is away":                                       {plug{setErr: away}, wattline.CodeDeviceUnreachable},
-		"the plug answers with an error":                         {plug{setErr: &kasa.Error{Class: kasa.ClassDevice, Code: -3, Sent: true}}, wattline.CodeDeviceError},
-		"too many wait for the plug":                             {plug{setErr: &kasa.Error{Class: kasa.ClassBusy}}, wattline.CodeBusy},
-		"the plug says yes and does nothing":                     {plug{relay: wattline.RelayOff, deaf: true}, wattline.CodeDeviceError},
-		"the answer is lost, but the plug shows that it acted":   {plug{relay: wattline.RelayOff, setErr: lost}, ""},
-		"the answer is lost, and the plug shows that it did not": {plug{relay: wattline.RelayOff, setErr: lost, deaf: true}, wattline.CodeDeviceUnreachable},
-		"the answer is lost and so is the plug":                  {plug{setErr: lost, readErr: away}, wattline.CodeTimeout},
-		"the plug says yes and cannot be read back":              {plug{readErr: away}, wattline.CodeTimeout},
+		"the plug is away":                                     {plug{setErr: away}, wattline.CodeDeviceUnreachable},
+		"the plug answers with an error":                       {plug{setErr: &kasa.Error{Class: kasa.ClassDevice, Code: -3, Sent: true}}, wattline.CodeDeviceError},
+		"too many wait for the plug":                           {plug{setErr: &kasa.Error{Class: kasa.ClassBusy}}, wattline.CodeBusy},
+		"the plug says yes and does nothing":                   {plug{relay: wattline.RelayOff, deaf: true}, wattline.CodeDeviceError},
+		"the answer is lost, but the plug shows that it acted": {plug{relay: wattline.RelayOff, setErr: lost}, ""},
+		"the answer is lost, and the plug does not show it":    {plug{relay: wattline.RelayOff, setErr: lost, deaf: true}, wattline.CodeTimeout},
+		"the answer is lost and so is the plug":                {plug{setErr: lost, readErr: away}, wattline.CodeTimeout},
+		"the plug says yes and cannot be read back":            {plug{readErr: away}, wattline.CodeTimeout},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := c.plug

@@ -132,7 +132,8 @@ func verdict(sendErr, readErr error, shown bool) error {
 	case readErr == nil && shown:
 		return nil
 	case readErr == nil && sendErr != nil:
-		return kasa.Shown(sendErr)
+		// It may be on its way still, or it acted and somebody else's command after it.
+		return wattline.Errorf(wattline.CodeTimeout, "the command was sent and not answered, and the plug does not show it: whether it acted, or still will, is unknown")
 	case readErr == nil:
 		return wattline.Errorf(wattline.CodeDeviceError, "the plug accepted the command but does not show it")
 	}

@@ -150,6 +150,10 @@ func newLink(c *Cable, client net.Conn) *link {
 	return l
 }
 
+// dialsFor is shorter than anybody waits for a connection: what a client has given
+// up must not reach a server that comes back later.
+const dialsFor = time.Second
+
 // run dials the server when the cable lets it, and carries bytes until both sides
 // have closed or one has broken off.
 func (l *link) run() {
@@ -163,7 +167,8 @@ func (l *link) run() {
 	if c.isSevered() || !c.pass(l, time.Now(), false) {
 		return
 	}
-	server, err := (&net.Dialer{}).DialContext(l.ctx, "tcp", c.to)
+	dialer := net.Dialer{Timeout: dialsFor}
+	server, err := dialer.DialContext(l.ctx, "tcp", c.to)
 	if err != nil || !l.add(server) || c.isSevered() {
 		return
 	}

@@ -130,22 +130,30 @@ func (a *Archive) commit(ctx context.Context, db *tsdb.DB, b *batch) error {
 		app := db.Appender(ctx)
 		torn, err := a.append(app, b, todo)
 		if err != nil {
-			return unavailable(errors.Join(err, app.Rollback()))
+			return errors.Join(unavailable(err), a.logged(app.Rollback()))
 		}
 		if torn < 0 {
-			if err := app.Commit(); err != nil {
-				return unavailable(err)
-			}
-			return nil
+			return a.logged(app.Commit())
 		}
 		// Some fields of this one were taken and another was not: begin again
 		// without it.
-		if err := app.Rollback(); err != nil {
-			return unavailable(err)
+		if err := a.logged(app.Rollback()); err != nil {
+			return err
 		}
 		todo = slices.DeleteFunc(todo, func(i int) bool { return isRefused(b, i) })
 	}
 	return nil
+}
+
+// logged takes what came of a write to the log. A record that got there in part, as
+// where the disk is full, hides all that is written behind it from the next start,
+// so the log is mended before anything is.
+func (a *Archive) logged(err error) error {
+	if err == nil {
+		return nil
+	}
+	a.broken = true
+	return unavailable(err)
 }
 
 // append returns the index of a reading that was refused after some of its
