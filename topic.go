@@ -57,6 +57,21 @@ func (t *Topic) levels() []*string {
 	return nil
 }
 
+// Covers tells whether a filter, whose empty levels match anything, passes
+// everything that another filter, or one topic, does.
+func (t Topic) Covers(other Topic) bool {
+	if t.Kind != other.Kind {
+		return false
+	}
+	given := other.levels()
+	for i, wanted := range t.levels() {
+		if *wanted != "" && *wanted != *given[i] {
+			return false
+		}
+	}
+	return true
+}
+
 // DefaultTopicRoot is the first level of every topic unless configured.
 const DefaultTopicRoot = "wattline"
 

@@ -31,6 +31,7 @@ package broker
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -44,6 +45,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/wattline/wattline/internal/datalock"
+	"github.com/wattline/wattline/internal/tlsfiles"
 )
 
 // Broker is a running broker. Its methods may be called from any goroutine.
@@ -53,6 +55,7 @@ type Broker struct {
 	lock    io.Closer
 	log     *slog.Logger
 	address string
+	tls     *tlsfiles.Certificates
 	// replicas is on how many members of a cluster messages are kept.
 	replicas int
 
@@ -60,6 +63,10 @@ type Broker struct {
 	failed   chan struct{}
 	failure  error
 	failOnce sync.Once
+
+	// stop ends what runs beside the server, which running counts.
+	stop    context.CancelFunc
+	running sync.WaitGroup
 
 	closeOnce sync.Once
 	closeErr  error
@@ -74,11 +81,16 @@ func Start(ctx context.Context, options Options) (*Broker, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
+	guests, err := readGuests(o)
+	if err != nil {
+		return nil, fmt.Errorf("broker credentials in %s: %w", o.Credentials, err)
+	}
 	lock, err := datalock.Take(o.DataDir, "broker")
 	if err != nil {
 		return nil, err
 	}
-	b := &Broker{gate: newGate(), lock: lock, log: o.Log, failed: make(chan struct{})}
+	b := &Broker{gate: newGate(o, guests), lock: lock, log: o.Log, tls: o.TLS, failed: make(chan struct{}), stop: func() {}}
+	b.gate.clientID = b.clientID
 	if err := b.start(ctx, o); err != nil {
 		return nil, errors.Join(explain(err), b.Close())
 	}
@@ -110,11 +122,28 @@ func (b *Broker) start(ctx context.Context, o Options) error {
 	}
 	b.gate.open()
 	b.log.Info("broker ready", "url", b.URL(), "took", time.Since(began).Round(time.Millisecond))
-	if !isLoopback(host) {
-		b.log.Warn("the broker takes clients from outside this machine without credentials: whoever reaches it can switch plugs",
-			"listen", o.Listen)
+	if !isLoopback(host) && o.TLS == nil {
+		b.log.Warn("the broker can be reached by other machines without TLS: secrets and readings can be overheard; "+
+			"set broker_tls, or let only a trusted network reach it", "listen", o.Listen)
+	}
+	if o.Credentials != "" {
+		following, stop := context.WithCancel(context.WithoutCancel(ctx))
+		b.stop = stop
+		b.running.Go(func() { b.followCredentials(following, o.Credentials) })
 	}
 	return nil
+}
+
+// Login is the user and the password by which the process that runs the broker
+// connects to it.
+func (b *Broker) Login() (user, password string) { return b.gate.self.name, b.gate.self.secret }
+
+// ClientTLS is for the process that runs the broker; nil if there is no TLS.
+func (b *Broker) ClientTLS() *tls.Config {
+	if b.tls == nil {
+		return nil
+	}
+	return b.tls.Self()
 }
 
 // untilFailed bounds the start: by the time for a broker that stands alone, and
@@ -135,8 +164,14 @@ func (b *Broker) untilFailed(ctx context.Context, o Options) (context.Context, c
 	return ctx, func() { cancel(nil); timeout() }
 }
 
-// URL is the address at which this process reaches the broker: mqtt://host:port.
-func (b *Broker) URL() string { return "mqtt://" + b.address }
+// URL is the address at which this process reaches the broker: mqtt://host:port, or
+// mqtts://host:port with TLS.
+func (b *Broker) URL() string {
+	if b.tls != nil {
+		return "mqtts://" + b.address
+	}
+	return "mqtt://" + b.address
+}
 
 // Wait returns nil when the context ends, or the reason why the broker has
 // stopped serving on its own before that. A broker that stands alone and whose
@@ -198,6 +233,8 @@ func (b *Broker) Healthy() error {
 func (b *Broker) Close() error {
 	b.closeOnce.Do(func() {
 		b.gate.close()
+		b.stop()
+		b.running.Wait()
 		if b.server != nil {
 			b.server.Shutdown()
 			b.server.WaitForShutdown()

@@ -10,6 +10,9 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/internal/tlsfiles"
 )
 
 // The defaults of Options.
@@ -35,6 +38,18 @@ type Options struct {
 	// on loopback, so that nobody outside reaches it; port 0 is a free port. An
 	// empty host (":1883") is every interface.
 	Listen string
+	// Topics are those on which credentials have rights.
+	Topics wattline.Topics
+	// Self is the instance of the process that runs the broker, which connects by
+	// Login and may do everything.
+	Self string
+	// Credentials is the file of package mqttcredentials that says who else may
+	// connect; it is followed while the broker runs. While there is no such file,
+	// anyone may, unless Listen is beyond loopback.
+	Credentials string
+	// TLS is for the MQTT listener; nil is without. If it knows authorities of client
+	// certificates, each client but the process itself must show one.
+	TLS *tlsfiles.Certificates `json:"-"`
 	// MaxPayloadBytes bounds an MQTT packet; a client that sends a longer one is
 	// disconnected. At most DefaultMaxPayloadBytes.
 	MaxPayloadBytes int
@@ -89,6 +104,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Listen == "" {
 		o.Listen = "127.0.0.1:0"
+	}
+	if o.Self == "" {
+		o.Self = DefaultName
 	}
 	if o.MaxPayloadBytes == 0 {
 		o.MaxPayloadBytes = DefaultMaxPayloadBytes

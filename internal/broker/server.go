@@ -84,6 +84,9 @@ func serverOptions(o Options, gate *gate) *server.Options {
 			StreamReplicas: 1,
 		},
 	}
+	if o.TLS != nil {
+		opts.MQTT.TLSConfig, opts.MQTT.TLSTimeout = o.TLS.Server(), connectTimeoutS
+	}
 	if o.Cluster.enabled() {
 		joinCluster(opts, o.Cluster)
 	}

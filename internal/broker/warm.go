@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -53,7 +54,7 @@ func (b *Broker) warm(ctx context.Context) error {
 
 func (b *Broker) attempt(ctx context.Context) error {
 	storage, err := nats.Connect("", nats.InProcessServer(b.server), nats.NoReconnect(),
-		nats.UserInfo(gateUser, b.gate.token))
+		nats.UserInfo(b.gate.own.name, b.gate.own.secret))
 	if err != nil {
 		return fmt.Errorf("connect to its storage: %w", err)
 	}
@@ -93,21 +94,27 @@ func (b *Broker) prepare(ctx context.Context, storage *nats.Conn, client *wire.C
 	if swept > 0 {
 		b.log.Debug("deleted the sessions of clients that ended with the broker", "sessions", swept)
 	}
-	return awaitIndex(ctx, client, markTopic(b.server.NodeName(), b.gate.token))
+	return awaitIndex(ctx, client, markTopic(b.server.NodeName(), b.gate.own.secret))
 }
 
 // selfID is the client id under which the broker connects to itself.
 func (b *Broker) selfID() string { return gateUser + "-" + b.server.Name() }
 
 func (b *Broker) dialSelf(ctx context.Context) (*wire.Client, error) {
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", b.address)
+	var dialer interface {
+		DialContext(ctx context.Context, network, address string) (net.Conn, error)
+	} = &net.Dialer{}
+	if b.tls != nil {
+		dialer = &tls.Dialer{Config: b.tls.Self()}
+	}
+	conn, err := dialer.DialContext(ctx, "tcp", b.address)
 	if err != nil {
 		return nil, err
 	}
 	client := wire.New(conn)
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer stop()
-	err = client.Connect(wire.Connect{ClientID: b.selfID(), Username: gateUser, Password: b.gate.token})
+	err = client.Connect(wire.Connect{ClientID: b.selfID(), Username: b.gate.own.name, Password: b.gate.own.secret})
 	if err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}

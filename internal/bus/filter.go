@@ -8,20 +8,6 @@ func levelsOf(t wattline.Topic) [9]string {
 	return [...]string{t.Site, t.Device, t.Component, t.Instance, t.Verb, t.ID, t.Hook, t.Stream, t.Event}
 }
 
-// matches tells whether a topic, all of whose levels are set, passes a filter.
-func matches(filter, topic wattline.Topic) bool {
-	if filter.Kind != topic.Kind {
-		return false
-	}
-	wanted, given := levelsOf(filter), levelsOf(topic)
-	for i := range wanted {
-		if wanted[i] != "" && wanted[i] != given[i] {
-			return false
-		}
-	}
-	return true
-}
-
 // overlap tells whether some topic passes both filters.
 func overlap(a, b wattline.Topic) bool {
 	if a.Kind != b.Kind {

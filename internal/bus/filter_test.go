@@ -39,10 +39,10 @@ func TestACoverHasNoOverlapsAndPassesAllThatItsFiltersPass(t *testing.T) {
 		for _, topic := range rapid.SliceOfN(topicGen(nameGen()), 0, 20).Draw(t, "topics") {
 			wanted, passed := false, 0
 			for _, filter := range filters {
-				wanted = wanted || matches(filter, topic)
+				wanted = wanted || filter.Covers(topic)
 			}
 			for filter := range covers {
-				if matches(filter, topic) {
+				if filter.Covers(topic) {
 					passed++
 				}
 			}

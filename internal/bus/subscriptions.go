@@ -108,7 +108,7 @@ func (b *Bus) receive(_ mqtt.Client, m mqtt.Message) {
 	b.metrics.received.Inc()
 	message := Message{Topic: topic, Payload: m.Payload(), Retained: m.Retained()}
 	for _, subscription := range *b.subscriptions.all.Load() {
-		if matches(subscription.filter, topic) {
+		if subscription.filter.Covers(topic) {
 			subscription.deliver(message)
 		}
 	}
