@@ -42,7 +42,8 @@ func newCheck(logging *logOptions) *cobra.Command {
 		Short: "Try the configuration, the broker, the store and each plug",
 		Long: `Try the configuration, the broker, the store and each plug, one by one, and say
 what is wrong with each. Nothing is switched and nothing is written. The exit code
-is 1 if anything is not in order.`,
+is 1 if anything is not in order. With a credential of the broker's, a running
+process of the same name is disconnected from the broker for a moment.`,
 		Example: `  wattline check -c wattline.yaml
   wattline check -c wattline.yaml --json`,
 		Args: usage(cobra.NoArgs),
@@ -113,7 +114,10 @@ func (c *checker) checkBroker(ctx context.Context, loaded config.Config) {
 	defer cancel()
 	took, err := roundTrip(ctx, loaded)
 	detail := fmt.Sprintf("a message went there and back in %v", took.Round(10*time.Microsecond))
-	if took > slowBroker {
+	switch {
+	case took == 0:
+		detail = "connected with the credential of " + loaded.Instance
+	case took > slowBroker:
 		detail += "; that is slow: with mosquitto, set_tcp_nodelay true mends it"
 	}
 	c.found("broker", err, detail)

@@ -69,7 +69,7 @@ func (p *process) startParts(ctx context.Context) error {
 	}
 	// The store may have much to read before it is open; the broker need not wait.
 	opening := p.openStore(ctx)
-	brokers, err := p.startBroker(ctx)
+	to, err := p.reachBroker(ctx)
 	stored := <-opening
 	if err := errors.Join(err, stored.err); err != nil {
 		return errors.Join(err, stored.close())
@@ -79,7 +79,7 @@ func (p *process) startParts(ctx context.Context) error {
 		p.stack.Defer("store", stored.store.Close)
 		p.checks = append(p.checks, api.ReadyCheck{Name: "store", Check: stored.store.Ping})
 	}
-	if err := p.startBus(brokers); err != nil {
+	if err := p.startBus(to); err != nil {
 		return err
 	}
 	for _, role := range p.Roles {

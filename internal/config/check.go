@@ -54,7 +54,9 @@ func (c Config) check() error {
 	}
 	_, err := fence.Parse(c.Networks)
 	found.check("networks", err)
+	c.checkHTTP(&found)
 	c.checkBroker(&found)
+	c.checkBrokerTLS(&found)
 	c.checkStore(&found)
 	c.checkJournal(&found)
 	c.checkDevices(&found)

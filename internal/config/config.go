@@ -23,6 +23,16 @@ const (
 type Config struct {
 	// Listen is the HTTP API's address.
 	Listen string `yaml:"listen"`
+	// TLS is for Listen; without it, the API is plain HTTP.
+	TLS TLS `yaml:"tls"`
+	// TrustedProxies are the addresses and networks whose word about who asks is
+	// taken (X-Forwarded-For, X-Forwarded-Proto).
+	TrustedProxies []string `yaml:"trusted_proxies"`
+	// Hosts are names under which the API may be asked while it listens on loopback,
+	// such as that of a proxy in front of it.
+	Hosts []string `yaml:"hosts"`
+	// CORS lets pages of other origins use the API.
+	CORS CORS `yaml:"cors"`
 	// MetricsListen is where /metrics, /-/healthy and /-/ready are served besides
 	// the gateway's; empty for nowhere.
 	MetricsListen string `yaml:"metrics_listen"`
@@ -44,8 +54,14 @@ type Config struct {
 	// BrokerCAFile holds the certificates that mqtts brokers are checked against,
 	// instead of the system's.
 	BrokerCAFile string `yaml:"broker_ca_file"`
+	// BrokerCertFile and BrokerKeyFile are what this process shows to mqtts brokers
+	// that ask for a certificate.
+	BrokerCertFile string `yaml:"broker_cert_file"`
+	BrokerKeyFile  string `yaml:"broker_key_file"`
 	// BrokerListen is where the embedded broker can be reached by others.
 	BrokerListen string `yaml:"broker_listen"`
+	// BrokerTLS is for the embedded broker's listener.
+	BrokerTLS BrokerTLS `yaml:"broker_tls"`
 	// BrokerCluster joins embedded brokers.
 	BrokerCluster Cluster `yaml:"broker_cluster"`
 	// Store is "archive" or "influx".

@@ -33,6 +33,7 @@ func Load(path string) (Config, error) {
 	}
 	config.folder = filepath.Dir(path)
 	config.Data = config.path(config.Data)
+	config.resolve()
 	return config, nil
 }
 

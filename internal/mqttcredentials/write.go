@@ -7,19 +7,26 @@ import (
 	"path/filepath"
 )
 
-// write replaces the file as a whole, so that whoever reads it sees the old or the
-// new, and a power cut leaves one of them.
 func write(path string, list []Credential) error {
 	data, err := json.MarshalIndent(content{Credentials: list}, "", "  ")
 	if err != nil {
 		return err
 	}
-	temporary, err := os.CreateTemp(filepath.Dir(path), FileName+".*") // 0600
+	return Replace(path, append(data, '\n'))
+}
+
+// Replace replaces a file as a whole, so that whoever reads it sees the old or the
+// new, and a power cut leaves one of them. One that was there keeps its mode and its
+// owner: mosquitto may have to read it. A new one is for the folder's owner alone, so
+// that root can write it for a service.
+func Replace(path string, data []byte) error {
+	folder, name := filepath.Split(path)
+	temporary, err := os.CreateTemp(folder, name+".*") // 0600
 	if err != nil {
 		return err
 	}
-	_, err = temporary.Write(append(data, '\n'))
-	err = errors.Join(err, temporary.Sync(), temporary.Close())
+	_, err = temporary.Write(data)
+	err = errors.Join(err, inherit(temporary, path), temporary.Sync(), temporary.Close())
 	if err == nil {
 		err = os.Rename(temporary.Name(), path)
 	}
@@ -27,6 +34,20 @@ func write(path string, list []Credential) error {
 		return errors.Join(err, os.Remove(temporary.Name()))
 	}
 	return syncFolder(filepath.Dir(path))
+}
+
+// inherit gives a file the mode and the owner of the one at a path, or else the owner
+// of the folder.
+func inherit(file *os.File, path string) error {
+	info, err := os.Stat(path)
+	if err == nil {
+		takeOwner(file, info)
+		return file.Chmod(info.Mode().Perm())
+	}
+	if info, err = os.Stat(filepath.Dir(path)); err == nil {
+		takeOwner(file, info)
+	}
+	return err
 }
 
 func syncFolder(path string) error {
