@@ -3,11 +3,9 @@ package broker_test
 import (
 	"errors"
 	"io"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/wattline/wattline/internal/broker"
@@ -105,8 +103,8 @@ func TestCredentialsChangeWhileTheBrokerRuns(t *testing.T) {
 	folder := t.TempDir()
 	path := filepath.Join(folder, mqttcredentials.FileName)
 	secrets := issue(t, folder, observer("stays"), observer("goes"), observer("desk"))
-	var said journal
-	b := start(t, broker.Options{Credentials: path, Log: slog.New(slog.NewTextHandler(&said, nil))})
+	said := &logged{}
+	b := start(t, broker.Options{Credentials: path, Log: said.logger()})
 	stays := connect(t, b.URL(), login("stays", secrets["stays"]))
 	goes := connect(t, b.URL(), login("goes", secrets["goes"]))
 	t.Run("a new one opens", func(t *testing.T) {
@@ -146,7 +144,7 @@ func TestCredentialsChangeWhileTheBrokerRuns(t *testing.T) {
 			t.Fatal(err)
 		}
 		testserver.Eventually(t, patience, func() error {
-			if !said.has("the credentials stay as they were") {
+			if !strings.Contains(said.String(), "the credentials stay as they were") {
 				return errors.New("the broker has not noticed yet")
 			}
 			return nil
@@ -156,24 +154,6 @@ func TestCredentialsChangeWhileTheBrokerRuns(t *testing.T) {
 	if arrives(t, stays, "nothing") {
 		t.Error("a message came from nowhere")
 	}
-}
-
-// journal is a log that can be looked into.
-type journal struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (j *journal) Write(line []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.Write(line)
-}
-
-func (j *journal) has(text string) bool {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return strings.Contains(j.text.String(), text)
 }
 
 func TestASpoiledFileOfCredentialsStopsTheStart(t *testing.T) {

@@ -60,7 +60,7 @@ func TestWhereABrokerIsReached(t *testing.T) {
 			if !strings.HasPrefix(b.URL(), "mqtt://"+c.host) || strings.HasSuffix(b.URL(), ":0") {
 				t.Errorf("it is reached at %s, want %s and its port", b.URL(), c.host)
 			}
-			warned := strings.Contains(log.String(), "without credentials")
+			warned := strings.Contains(log.String(), "without TLS")
 			if open := c.listen == ":0" || c.listen == "0.0.0.0:0"; warned != open {
 				t.Errorf("warned of being open to others: %v, want %v", warned, open)
 			}

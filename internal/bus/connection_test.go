@@ -3,10 +3,9 @@ package bus_test
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
+	"fmt"
 	"io"
 	"net"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -20,6 +19,7 @@ import (
 	"github.com/wattline/wattline/internal/bus"
 	"github.com/wattline/wattline/internal/bus/bustest"
 	"github.com/wattline/wattline/internal/testserver"
+	"github.com/wattline/wattline/internal/tlsfiles"
 )
 
 // runUnconnected runs a bus that is not expected to connect.
@@ -186,63 +186,50 @@ func passwords(t *testing.T, file, user, password string) string {
 }
 
 func TestTLS(t *testing.T) {
-	server := testserver.Mosquitto(t, testserver.MosquittoOptions{})
-	certified := httptest.NewUnstartedServer(nil)
-	certified.StartTLS() // for its certificate of example.com and 127.0.0.1
-	defer certified.Close()
-	roots := x509.NewCertPool()
-	roots.AddCert(certified.Certificate())
-	url := tlsInFrontOf(t, server.Addr(), certified.TLS.Certificates)
+	authority := testserver.NewAuthority(t)
+	url := mosquittoTLS(t, authority)
+	trusted := &tls.Config{RootCAs: authority.Pool(), MinVersion: tls.VersionTLS12}
 	t.Run("that is trusted connects", func(t *testing.T) {
-		bustest.StartWith(t, root, bus.Options{
-			Brokers: []string{url}, Instance: "node", TLS: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
-		})
+		bustest.StartWith(t, root, bus.Options{Brokers: []string{url}, Instance: "node", TLS: trusted})
 	})
 	t.Run("that is not trusted does not", func(t *testing.T) {
-		log := &logBook{}
-		b := runUnconnected(t, bus.Options{Brokers: []string{url}, Instance: "node", Log: log.logger()})
-		log.wait(t, "x509: certificate")
-		if b.Connected() {
-			t.Error("it is connected")
+		checkNoTLS(t, bus.Options{Brokers: []string{url}, Instance: "node"}, "x509: certificate")
+	})
+	url = mosquittoTLS(t, authority, "require_certificate true")
+	t.Run("with a certificate of its own, where the broker demands one", func(t *testing.T) {
+		cert, key := authority.Issue(t.TempDir(), "node")
+		own, err := tlsfiles.Load(tlsfiles.Options{Cert: cert, Key: key})
+		if err != nil {
+			t.Fatal(err)
 		}
+		bustest.StartWith(t, root, bus.Options{Brokers: []string{url}, Instance: "node", TLS: own.Client(authority.Pool())})
+	})
+	t.Run("not without one", func(t *testing.T) {
+		checkNoTLS(t, bus.Options{Brokers: []string{url}, Instance: "node", TLS: trusted}, "certificate required")
 	})
 }
 
-func tlsInFrontOf(t *testing.T, broker string, certificates []tls.Certificate) string {
+// mosquittoTLS starts a mosquitto with a certificate of an authority's.
+func mosquittoTLS(t *testing.T, authority *testserver.Authority, lines ...string) string {
 	t.Helper()
-	listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: certificates, MinVersion: tls.VersionTLS12})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var serving sync.WaitGroup
-	t.Cleanup(func() {
-		_ = listener.Close()
-		serving.Wait()
-	})
-	serving.Go(func() {
-		for {
-			client, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			serving.Go(func() { join(t, client, broker) })
-		}
-	})
-	return "mqtts://" + listener.Addr().String()
+	port := testserver.FreePort(t)
+	cert, key := authority.Issue(t.TempDir(), "mosquitto")
+	testserver.Mosquitto(t, testserver.MosquittoOptions{Lines: append([]string{
+		fmt.Sprintf("listener %d 127.0.0.1", port), "cafile " + authority.File, "certfile " + cert, "keyfile " + key,
+	}, lines...)})
+	return fmt.Sprintf("mqtts://127.0.0.1:%d", port)
 }
 
-func join(t *testing.T, client net.Conn, broker string) {
-	defer func() { _ = client.Close() }()
-	server, err := net.Dial("tcp", broker) //nolint:noctx // to loopback
-	if err != nil {
-		t.Error(err)
-		return
+// checkNoTLS expects no connection, and why in the log.
+func checkNoTLS(t *testing.T, options bus.Options, why string) {
+	t.Helper()
+	log := &logBook{}
+	options.Log = log.logger()
+	b := runUnconnected(t, options)
+	log.wait(t, why)
+	if b.Connected() {
+		t.Error("it is connected")
 	}
-	var back sync.WaitGroup
-	back.Go(func() { _, _ = io.Copy(client, server) })
-	_, _ = io.Copy(server, client) // ends with the client
-	_ = server.Close()
-	back.Wait()
 }
 
 func TestTwoProcessesOfOneNameAreToldOfIt(t *testing.T) {
