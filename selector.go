@@ -14,20 +14,26 @@ type Selector struct {
 	Location string            `json:"location,omitempty"`
 	Kind     string            `json:"kind,omitempty"`
 	Labels   map[string]string `json:"labels,omitempty"`
-	All      bool              `json:"all,omitempty"`
+	// Row, Column and Type are those of Device.GridPlace: whole numbers, and w, g, m or p.
+	Row    string `json:"row,omitempty" example:"1"`
+	Column string `json:"column,omitempty" example:"2"`
+	Type   string `json:"type,omitempty" example:"w"`
+	All    bool   `json:"all,omitempty"`
 }
 
 // IsZero tells whether no part is given.
 func (s Selector) IsZero() bool {
-	return len(s.IDs) == 0 && s.Location == "" && s.Kind == "" && len(s.Labels) == 0 && !s.All
+	return len(s.IDs) == 0 && s.Location == "" && s.Kind == "" && len(s.Labels) == 0 && s.grid() == (GridPlace{}) && !s.All
 }
+
+func (s Selector) grid() GridPlace { return GridPlace{s.Type, s.Row, s.Column} }
 
 // Validate reports every fault as a CodeInvalid error, an empty selector among
 // them.
 func (s Selector) Validate() error {
 	var found faults
 	if s.IsZero() {
-		found.add("selector", `must name ids, a location, a kind or labels, or say "all": true`)
+		found.add("selector", `must name ids, a location, a kind, labels, a row, a column or a type, or say "all": true`)
 	}
 	if len(s.IDs) > maxSelectorIDs {
 		found.add("ids", fmt.Sprintf("must be at most %d", maxSelectorIDs))
@@ -43,6 +49,15 @@ func (s Selector) Validate() error {
 		found.check("kind", CheckID(s.Kind))
 	}
 	checkLabels(s.Labels, &found)
+	if s.Row != "" {
+		found.check("row", CheckGridNumber(s.Row))
+	}
+	if s.Column != "" {
+		found.check("column", CheckGridNumber(s.Column))
+	}
+	if s.Type != "" {
+		found.check("type", CheckGridType(s.Type))
+	}
 	return found.err()
 }
 
@@ -84,5 +99,5 @@ func (s Selector) matchesRest(device Device) bool {
 			return false
 		}
 	}
-	return true
+	return s.grid() == (GridPlace{}) || device.matches(s.grid())
 }

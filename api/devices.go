@@ -37,6 +37,9 @@ const defaultDevicePage = 100
 //	@Param			location	query		string		false	"Location or a prefix of whole levels"	example(hq/f1)
 //	@Param			kind		query		string		false	"Kind"	example(printer)
 //	@Param			label		query		[]string	false	"name:value; several must all match"	collectionFormat(multi)
+//	@Param			row			query		string		false	"Row of an open-plan room: of the label row, the location (…/r1/c2) or the id (sp_w.r1.c2)"	example(1)
+//	@Param			column		query		string		false	"Column of it"	example(2)
+//	@Param			type		query		string		false	"Type in an id of IoToad: w for workstations, g or m for meeting rooms, p for printers; of the label type, the id or the kind"	Enums(w, g, m, p)
 //	@Param			state		query		string		false	"Availability"	Enums(up, down, stale, unknown)
 //	@Param			limit		query		int			false	"Length of the page"	minimum(1)	maximum(1000)	default(100)
 //	@Param			cursor		query		string		false	"next of the page before"
@@ -53,6 +56,7 @@ func (g *Gateway) listDevices(c *gin.Context) error {
 		return err
 	}
 	selector := p.place()
+	selector.Type = p.gridType()
 	availability := wattline.Availability(p.enum("state", "", "up", "down", "stale", "unknown"))
 	limit := p.limit(defaultDevicePage)
 	at, _ := p.cursor(c.Request)

@@ -22,6 +22,8 @@ import (
 //	@Param			location		query		string		false	"Location or a prefix of whole levels"	example(hq/f1)
 //	@Param			kind			query		string		false	"Kind"	example(printer)
 //	@Param			label			query		[]string	false	"name:value; several must all match"	collectionFormat(multi)
+//	@Param			row				query	string		false	"Row of an open-plan room"	example(1)
+//	@Param			column			query	string		false	"Column of it"	example(2)
 //	@Param			device			query		[]string	false	"Device; several may be given"	collectionFormat(multi)
 //	@Param			type			query		[]string	false	"Types of events; all unless given"	collectionFormat(multi)	Enums(registry, state, reading, command, alert)
 //	@Param			snapshot		query		bool		false	"Begin with what there is, unless the stream is resumed"	default(false)

@@ -48,12 +48,20 @@ func lastAsk[T any](t testing.TB, o *office) T {
 
 func TestReadingsAreAskedOfHistory(t *testing.T) {
 	o := open(t, func(options *api.Options) { options.Timezone = madrid(t) })
+	seated := wattline.Device{
+		ID: "desk-1", Kind: "workstation", Location: "hq/f1/r101/desk-1", Site: "hq", Address: "192.0.2.11",
+		Labels: map[string]string{"floor": "1", "row": "1", "column": "2"},
+	}
+	o.bus.device(t, seated)
 	for query, want := range map[string]wattline.ReadingsQuery{
 		"device=desk-2&device=desk-1&from=2026-03-28T00:00:00Z&to=2026-03-29T02:00:00%2B02:00&limit=7": {
 			Devices: []string{"desk-1", "desk-2"}, Limit: 7, From: at(t, "2026-03-28T00:00:00Z"), To: at(t, "2026-03-29T00:00:00Z"),
 		},
 		"location=hq/f1&label=floor:1&from=2026-03-29&to=2026-03-30": { // a day of 23 hours
 			Devices: []string{"desk-1"}, Limit: 1000, From: at(t, "2026-03-28T23:00:00Z"), To: at(t, "2026-03-29T22:00:00Z")},
+		"row=1&type=w&from=2026-03-28&to=2026-03-29": {
+			Devices: []string{"desk-1"}, Limit: 1000, From: at(t, "2026-03-27T23:00:00Z"), To: at(t, "2026-03-28T23:00:00Z"),
+		},
 		"kind=printer&to=2026-03-30T12:00:00Z": {
 			Devices: []string{"new-1", "printer-1"}, Limit: 1000, From: at(t, "2026-03-29T22:00:00Z"), To: at(t, "2026-03-30T12:00:00Z"),
 		},

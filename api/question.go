@@ -33,6 +33,7 @@ type paging struct {
 // question reads the selection and the period.
 func (p *params) question(zone *time.Location) question {
 	q := question{selector: p.selection(), zone: zone}
+	q.selector.Type = p.gridType()
 	q.from, q.to = p.period(zone, wattline.At(time.Now()))
 	return q
 }

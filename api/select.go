@@ -13,24 +13,31 @@ const (
 	maxLabelParams  = 32
 )
 
-// place is the selector of the parameters location, kind and label; its zero
+// place is the selector of the parameters location, kind, label, row and column; its zero
 // value means every device.
 func (p *params) place() wattline.Selector {
 	var selector wattline.Selector
-	if location, given := p.text("location"); given {
-		if err := wattline.CheckLocation(location); err != nil {
-			p.fail("location", "%s", err)
-		}
-		selector.Location = location
-	}
-	if kind, given := p.text("kind"); given {
-		if err := wattline.CheckID(kind); err != nil {
-			p.fail("kind", "%s", err)
-		}
-		selector.Kind = kind
-	}
+	selector.Location = p.checked("location", wattline.CheckLocation)
+	selector.Kind = p.checked("kind", wattline.CheckID)
 	selector.Labels = p.labels()
+	selector.Row = p.checked("row", wattline.CheckGridNumber)
+	selector.Column = p.checked("column", wattline.CheckGridNumber)
 	return selector
+}
+
+// gridType is the parameter type, which is no part of place: events have types too.
+func (p *params) gridType() string { return p.checked("type", wattline.CheckGridType) }
+
+// checked is a parameter that a check may refuse.
+func (p *params) checked(name string, check func(string) error) string {
+	value, given := p.text(name)
+	if !given {
+		return ""
+	}
+	if err := check(value); err != nil {
+		p.fail(name, "%s", err)
+	}
+	return value
 }
 
 // labels are label=name:value, repeated for each name.

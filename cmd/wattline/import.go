@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/internal/config"
 	"github.com/wattline/wattline/internal/transfer/influx1"
 )
@@ -247,9 +248,22 @@ func writeStanza(out io.Writer, devices []influx1.DeviceReport) error {
 	}
 	fmt.Fprint(out, "\n# For the configuration. The export has no addresses: fill them in.\ndevices:\n")
 	for _, d := range devices {
-		if _, err := fmt.Fprintf(out, "  - {id: %q, kind: %q, location: %q, address: \"\"}\n", d.Device, d.Kind, d.Location); err != nil {
+		_, err := fmt.Fprintf(out, "  - {id: %q, kind: %q, location: %q%s, address: \"\"}\n", d.Device, d.Kind, d.Location, gridLabels(d.ID))
+		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// gridLabels keep what the older id said, whatever the device is called now.
+func gridLabels(id string) string {
+	place := wattline.GridPlaceOf(id)
+	switch {
+	case place.Row != "":
+		return fmt.Sprintf(", labels: {type: %q, row: %q, column: %q}", place.Type, place.Row, place.Column)
+	case place.Type != "":
+		return fmt.Sprintf(", labels: {type: %q}", place.Type)
+	}
+	return ""
 }

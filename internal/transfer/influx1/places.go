@@ -1,6 +1,7 @@
 package influx1
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/wattline/wattline"
@@ -17,19 +18,14 @@ type Place struct {
 // grid/r1/c2, in the one open-plan room that the older system knew, and sp_g0 the
 // meeting room at meeting-room/g0. What is given of an override goes before that.
 func placeOf(p point, override Place) (Place, error) {
-	name := strings.TrimPrefix(p.id, "sp_")
-	letter, row, column := p.kind, p.row, p.column
-	if letter == "" {
-		letter = name[:min(1, len(name))]
+	tags := wattline.GridPlace{Type: p.kind, Row: strings.TrimPrefix(p.row, "r"), Column: strings.TrimPrefix(p.column, "c")}
+	grid := wattline.GridPlaceOf(p.id)
+	tags.Type = cmp.Or(tags.Type, grid.Type)
+	if p.row == "" && p.column == "" {
+		tags.Row, tags.Column = grid.Row, grid.Column
 	}
-	if grid := strings.Split(name, "."); len(grid) == 3 && row == "" && column == "" {
-		row, column = grid[1], grid[2]
-	}
-	place := Place{Device: p.id, Kind: kindOf(letter)}
-	place.Location = place.Kind + "/" + name
-	if row != "" && column != "" {
-		place.Location = "grid/r" + strings.TrimPrefix(row, "r") + "/c" + strings.TrimPrefix(column, "c")
-	}
+	place := Place{Device: p.id, Kind: wattline.KindOfGridType(tags.Type)}
+	place.Location = cmp.Or(tags.Location(), place.Kind+"/"+strings.TrimPrefix(p.id, "sp_"))
 	if override.Device != "" {
 		place.Device = override.Device
 	}
@@ -54,17 +50,4 @@ func (p Place) check() error {
 		return bad("the kind %.80q of %s %w", p.Kind, p.Device, err)
 	}
 	return nil
-}
-
-// kindOf is the word for a type of the older system; g was a group room.
-func kindOf(letter string) string {
-	switch letter {
-	case "w":
-		return "workstation"
-	case "g", "m":
-		return "meeting-room"
-	case "p":
-		return "printer"
-	}
-	return "other"
 }
