@@ -20,7 +20,7 @@ const (
 // getComponent godoc
 //
 //	@Summary		Query a component
-//	@Description	Any component that has announced its presence, yours too. Each query parameter becomes a member of the query's body, as a string: `?city=bilbao&days=3` is asked as `{"city":"bilbao","days":"3"}`. The answer is the component's own. Errors that the component names with a code of its own come as internal.
+//	@Description	Any component of yours that has announced its presence. Wattline's own roles have routes of their own. Each query parameter becomes a member of the query's body, as a string: `?city=bilbao&days=3` is asked as `{"city":"bilbao","days":"3"}`. The answer is the component's own. Errors that the component names with a code of its own come as internal.
 //	@ID				getComponent
 //	@Tags			components
 //	@Produce		json
@@ -53,6 +53,9 @@ func (g *Gateway) getComponent(c *gin.Context) error {
 	if err := p.err(); err != nil {
 		return err
 	}
+	if isOurs(name) {
+		return wattline.Errorf(wattline.CodeForbidden, "%s is one of Wattline's own roles: ask it by the other routes", name)
+	}
 	body, err := g.ask(c.Request.Context(), name, verb, bus.Ask{Body: query, Actor: g.actor(c)})
 	if err != nil {
 		return err
@@ -67,6 +70,16 @@ func (g *Gateway) getComponent(c *gin.Context) error {
 	}
 	writeBody(c, http.StatusOK, body)
 	return nil
+}
+
+// isOurs tells whether a component is one of our roles. Some of their verbs change
+// things, which a GET must not, and all have routes of their own with their own rights.
+func isOurs(name string) bool {
+	switch name {
+	case wattline.RoleGateway, wattline.RoleCollector, wattline.RoleController, wattline.RoleRegistry, wattline.RoleHistory, wattline.RoleHook:
+		return true
+	}
+	return false
 }
 
 // free takes all parameters, whatever their names, each once.

@@ -44,6 +44,16 @@ func TestAnyonesComponentIsAskedAndItsAnswerPassedOn(t *testing.T) {
 	}
 }
 
+func TestOurOwnRolesAreNotAskedByAGET(t *testing.T) {
+	o := open(t)
+	for _, target := range []string{"collector/forget?hook=archive", "history/rebuild", "registry/delete?device=desk-1", "hook/resend", "gateway/x", "controller/x"} {
+		wantProblem(t, o.get(t, "/api/v1/components/"+target), wattline.CodeForbidden, "")
+	}
+	if asked := o.bus.asks(); len(asked) != 0 {
+		t.Errorf("asked %+v", asked)
+	}
+}
+
 func TestAComponentsErrorIsBoundedAndKeepsItsFields(t *testing.T) {
 	o := open(t)
 	long := &wattline.Error{Code: wattline.CodeInvalid, Message: strings.Repeat("é", 5000)}

@@ -44,11 +44,6 @@ func TestOthersTakePart(t *testing.T) {
 		if len(listed.Body.Devices) != 1 || !listed.Body.Devices[0].Equal(e.device("desk-2")) {
 			t.Errorf("the registry lists %+v", listed.Body.Devices)
 		}
-		var got wattline.Device
-		o.in(t).get("/api/v1/components/registry/get?device=desk-2", &got)
-		if !got.Equal(e.device("desk-2")) {
-			t.Errorf("over REST the registry has %+v", got)
-		}
 		o.in(t).eventuallyReading("desk-1", "stored", time.Now().Add(-time.Hour), func(wattline.Reading) bool { return true })
 		var read struct {
 			Body wattline.ReadingsPage `json:"body"`
