@@ -27,6 +27,8 @@ const (
 	CodeNotAcceptable Code = "not_acceptable"
 	// CodeConflict: it exists already, or changed since the version given.
 	CodeConflict Code = "conflict"
+	// CodeKeyReused: the idempotency key was used for another request.
+	CodeKeyReused Code = "key_reused"
 	// CodeTooLarge: the body is larger than the route takes.
 	CodeTooLarge Code = "too_large"
 	// CodeUnsupportedMediaType: the body is not JSON.
@@ -75,7 +77,7 @@ func (c Code) HTTPStatus() int {
 		return http.StatusRequestEntityTooLarge
 	case CodeUnsupportedMediaType:
 		return http.StatusUnsupportedMediaType
-	case CodeUnsupported:
+	case CodeUnsupported, CodeKeyReused:
 		return http.StatusUnprocessableEntity
 	case CodeProtected:
 		return http.StatusLocked

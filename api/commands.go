@@ -1,21 +1,22 @@
 package api
 
 import (
-	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/gin-gonic/gin"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/wattline/wattline"
 )
 
-// The time that one POST /api/v1/commands may be given.
+// The time that one POST /api/v1/commands may be given; more where nobody waits for
+// the answer.
 const (
 	minCommandTime = 100 * time.Millisecond
 	maxCommandTime = 60 * time.Second
+	maxAsyncTime   = 10 * time.Minute
 )
 
 // CommandsRequest is the body of POST /api/v1/commands.
@@ -24,12 +25,17 @@ type CommandsRequest struct {
 	Selector wattline.Selector `json:"selector"`
 	// Action is what each of them is to do.
 	Action wattline.Action `json:"action"`
-	// TimeoutS is the time for all of it, in seconds, from 0.1 to 60; 10 unless given.
-	TimeoutS wattline.Milli `json:"timeout_s,omitempty" example:"10" minimum:"0.1" maximum:"60" default:"10"`
+	// TimeoutS is the time for all of it, in seconds, from 0.1 to 60, or to 600 with
+	// Prefer: respond-async; 10 unless given.
+	TimeoutS wattline.Milli `json:"timeout_s,omitempty" example:"10" minimum:"0.1" maximum:"600" default:"10"`
+	// DryRun sends nothing and says what would be sent, and what refused.
+	DryRun bool `json:"dry_run,omitempty"`
 }
 
 // CommandsResponse says what became of a command at each device.
 type CommandsResponse struct {
+	// ID is that of the request: GET /api/v1/commands/{id} has it. A dry run has none.
+	ID string `json:"id,omitempty"`
 	// Results are in the order of device ids.
 	Results []wattline.Result `json:"results"`
 }
@@ -37,20 +43,27 @@ type CommandsResponse struct {
 // postCommands godoc
 //
 //	@Summary		Switch many devices
-//	@Description	One command to each device that the selector chooses. The answer says for each, in the order of ids, what became of it: done, unreachable, failed, refused (the code says why: protected, unsupported, or not_found for an id that the selector names and nobody has), not_sent (no collector or broker, or no time left), or timeout (the outcome is unknown). The status is 200 whatever the outcomes are. An id given twice counts once.
+//	@Description	One command to each device that the selector chooses. The answer says for each, in the order of ids, what became of it: done, unreachable, failed, refused (the code says why: protected, unsupported, or not_found for an id that the selector names and nobody has), not_sent (no controller or broker, or no time left), or timeout (the outcome is unknown). The status is 200 whatever the outcomes are. An id given twice counts once. A site switches on a configured number of devices a second, against inrush; those whose turn would come after the time given are not_sent. With dry_run nothing is sent, and the outcome of what would be is would_send.
+//	@Description	With Prefer: respond-async the answer is 202 at once, and Location has the outcomes so far. With an Idempotency-Key the same request sent again within a day is answered as the first time, and carried out once.
 //	@ID				postCommands
 //	@Tags			commands
 //	@Accept			json
 //	@Produce		json
-//	@Param			body	body		CommandsRequest	true	"Which devices, and what"
-//	@Success		200		{object}	CommandsResponse
-//	@Failure		400		{object}	Problem	"invalid"
-//	@Failure		403		{object}	Problem	"forbidden"
-//	@Failure		413		{object}	Problem	"too_large"
-//	@Failure		415		{object}	Problem	"unsupported_media_type"
-//	@Failure		429		{object}	Problem	"busy"
-//	@Failure		500		{object}	Problem	"internal"
-//	@Failure		503		{object}	Problem	"broker_down"
+//	@Param			Idempotency-Key	header		string			false	"1 to 255 characters, in quotes or bare, for this request alone"	example("8e03978e-40d5")
+//	@Param			Prefer			header		string			false	"respond-async"	example(respond-async)
+//	@Param			body			body		CommandsRequest	true	"Which devices, and what"
+//	@Success		200				{object}	CommandsResponse
+//	@Success		202				{object}	CommandStatus
+//	@Header			202				{string}	Location	"where the outcomes are"
+//	@Failure		400				{object}	Problem	"invalid"
+//	@Failure		403				{object}	Problem	"forbidden"
+//	@Failure		409				{object}	Problem	"conflict: the same request is under way"
+//	@Failure		413				{object}	Problem	"too_large"
+//	@Failure		415				{object}	Problem	"unsupported_media_type"
+//	@Failure		422				{object}	Problem	"key_reused: the Idempotency-Key was used for another request"
+//	@Failure		429				{object}	Problem	"busy"
+//	@Failure		500				{object}	Problem	"internal"
+//	@Failure		503				{object}	Problem	"broker_down"
 //	@Router			/api/v1/commands [post]
 func (g *Gateway) postCommands(c *gin.Context) error {
 	if err := noQuery(c); err != nil {
@@ -60,7 +73,12 @@ func (g *Gateway) postCommands(c *gin.Context) error {
 	if err := g.readBody(c, &request); err != nil {
 		return err
 	}
-	if err := request.validate(); err != nil {
+	async := prefersAsync(c)
+	if err := request.validate(async); err != nil {
+		return err
+	}
+	key, keyed, err := idempotencyKey(c)
+	if err != nil {
 		return err
 	}
 	ids, err := g.view(c).targets(request.Selector)
@@ -72,15 +90,50 @@ func (g *Gateway) postCommands(c *gin.Context) error {
 			Field: "selector", Reason: fmt.Sprintf("chooses %d devices; one request may command %d", len(ids), most),
 		})
 	}
-	results := g.commandAll(c.Request.Context(), ids, order{
-		action: request.Action, by: g.origin(c), view: g.view(c),
+	o := order{
+		action: request.Action, by: g.origin(c), view: g.view(c), still: g.standing(c),
 		timeout: time.Duration(request.TimeoutS) * time.Millisecond,
-	})
-	return writeJSON(c, CommandsResponse{Results: results})
+	}
+	switch {
+	case request.DryRun:
+		return writeJSON(c, CommandsResponse{Results: g.rehearse(ids, o)})
+	case keyed:
+		return g.commandOnce(c, g.claimFor(c, key, request), newBatch(ids, o), async)
+	case async:
+		return g.commandLater(c, newBatch(ids, o))
+	}
+	return g.commandNow(c, newBatch(ids, o))
 }
 
-// validate reports every fault, with its path in the body.
-func (r CommandsRequest) validate() error {
+// commandNow carries out a batch while the client waits. One that goes away leaves
+// what is not sent yet unsent.
+func (g *Gateway) commandNow(c *gin.Context, b batch) error {
+	g.options.Commands.Note(b.noted())
+	return writeJSON(c, CommandsResponse{ID: b.id, Results: g.commandAll(c.Request.Context(), b)})
+}
+
+// commandLater begins a batch and answers at once.
+func (g *Gateway) commandLater(c *gin.Context, b batch) error {
+	if err := g.begin(c, b); err != nil {
+		return err
+	}
+	return g.writeAccepted(c, b.id)
+}
+
+// writeAccepted answers 202 with where the outcomes are, and those so far.
+func (g *Gateway) writeAccepted(c *gin.Context, id string) error {
+	status, err := g.commandStatus(c, id)
+	if err != nil && wattline.AsError(err).Code != wattline.CodeNotFound {
+		return err
+	}
+	c.Header("Location", "/api/v1/commands/"+id)
+	c.Header("Preference-Applied", respondAsync)
+	return writeJSONStatus(c, http.StatusAccepted, status)
+}
+
+// validate reports every fault, with its path in the body. There is more time where
+// nobody waits.
+func (r CommandsRequest) validate(async bool) error {
 	var faults []wattline.FieldError
 	if invalid, is := errors.AsType[*wattline.Error](r.Selector.Validate()); is {
 		for _, fault := range invalid.Fields {
@@ -93,58 +146,17 @@ func (r CommandsRequest) validate() error {
 	if !r.Action.Valid() {
 		faults = append(faults, wattline.FieldError{Field: "action", Reason: "must be on, off, led_on or led_off"})
 	}
-	if given := time.Duration(r.TimeoutS) * time.Millisecond; given < minCommandTime || given > maxCommandTime {
+	most := maxCommandTime
+	if async {
+		most = maxAsyncTime
+	}
+	if given := time.Duration(r.TimeoutS) * time.Millisecond; given < minCommandTime || given > most {
 		faults = append(faults, wattline.FieldError{
-			Field: "timeout_s", Reason: fmt.Sprintf("must lie between %v and %.0f", minCommandTime.Seconds(), maxCommandTime.Seconds()),
+			Field: "timeout_s", Reason: fmt.Sprintf("must lie between %v and %.0f", minCommandTime.Seconds(), most.Seconds()),
 		})
 	}
 	if len(faults) > 0 {
 		return wattline.Invalid(faults[:min(len(faults), maxFields)]...)
 	}
 	return nil
-}
-
-// commandAll gives an order to each device, some at a time, and returns one
-// result for each in the same order.
-func (g *Gateway) commandAll(ctx context.Context, ids []string, o order) []wattline.Result {
-	ctx, cancel := context.WithTimeout(ctx, o.timeout)
-	defer cancel()
-	results := make([]wattline.Result, len(ids))
-	var group errgroup.Group
-	group.SetLimit(g.options.Limits.CommandsInFlight)
-	for i, id := range ids {
-		group.Go(func() error {
-			results[i] = g.commandOne(ctx, id, o)
-			return nil
-		})
-	}
-	_ = group.Wait() // none returns an error: each has its own result
-	return results
-}
-
-// commandOne is the result of an order at one device, whatever happens.
-func (g *Gateway) commandOne(ctx context.Context, id string, o order) wattline.Result {
-	result, err := g.tryCommand(ctx, id, o)
-	if err == nil {
-		return result
-	}
-	problem := problemOf(err, "")
-	result = wattline.FailedResult(wattline.Command{Device: id, Action: o.action},
-		&wattline.Error{Code: problem.Code, Message: problem.Detail}, wattline.At(time.Now()))
-	result.ID = problem.CommandID
-	return result
-}
-
-func (g *Gateway) tryCommand(ctx context.Context, id string, o order) (wattline.Result, error) {
-	snap, known := o.view.find(id)
-	if !known {
-		err := o.view.missing(id)
-		g.ended(ctx, o.by, o.entry(id), err)
-		return wattline.Result{}, err
-	}
-	deadline, _ := ctx.Deadline()
-	if o.timeout = time.Until(deadline); o.timeout <= 0 || ctx.Err() != nil {
-		return wattline.Result{}, wattline.Errorf(wattline.CodeBusy, "the time given was over before this device's turn")
-	}
-	return g.command(ctx, snap, o)
 }

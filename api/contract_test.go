@@ -57,6 +57,8 @@ var one = map[string]struct{ method, target, body string }{
 	"getState":          {"GET", "/api/v1/devices/desk-1/state?refresh=true", ""},
 	"putRelay":          {"PUT", "/api/v1/devices/desk-1/relay", `{"state":"on"}`},
 	"putLED":            {"PUT", "/api/v1/devices/desk-1/led", `{"state":"on"}`},
+	"getCommand":        {"GET", "/api/v1/commands/command-1", ""},
+	"listCommands":      {"GET", "/api/v1/devices/desk-1/commands?limit=5", ""},
 	"postCommands":      {"POST", "/api/v1/commands", `{"selector":{"all":true},"action":"on","timeout_s":1}`},
 	"postWatch":         {"POST", "/api/v1/devices/desk-1/watch", `{"seconds":5}`},
 	"deleteWatch":       {"DELETE", "/api/v1/devices/desk-1/watch", ""},
@@ -87,6 +89,7 @@ func TestEveryDescribedAnswerIsGivenAndIsAsDescribed(t *testing.T) {
 	everyFailureOfOthers(t, note)
 	everyBadRequest(t, note)
 	everyRefusal(t, note)
+	everyKey(t, note)
 
 	o := open(t)
 	o.bus.set(func(b *fakeBus) { b.connected = false })
@@ -97,6 +100,8 @@ func TestEveryDescribedAnswerIsGivenAndIsAsDescribed(t *testing.T) {
 	note("streamEvents", o.get(t, "/api/v1/events").status)
 	note("openSocket", o.get(t, "/api/v1/live").status)
 	note("openSocket", handshake(t, o))
+	note("getCommand", o.get(t, "/api/v1/commands/command-1").status)
+	note("listCommands", o.get(t, "/api/v1/devices/unheard/commands").status)
 	note("postCommands", o.do(t, http.MethodPost, "/api/v1/commands", `{"selector":{"all":true},"action":"on"}`).status)
 	everyStranger(t, note)
 	bare := open(t, func(options *api.Options) { options.Metrics = nil })
@@ -128,6 +133,33 @@ func everyStranger(t *testing.T, note func(string, int)) {
 			note(operation.ID, o.doAs(t, token, r.method, r.target, r.body).status)
 		}
 	}
+}
+
+// everyKey is of commands sent twice, later, and asked for when none are kept.
+func everyKey(t *testing.T, note func(string, int)) {
+	o := open(t)
+	post := func(key, body string) answer {
+		r := request("POST", "/api/v1/commands", body)
+		r.Header.Set("Idempotency-Key", key)
+		return o.send(t, r)
+	}
+	inside := make(chan int, 1)
+	o.bus.set(func(b *fakeBus) {
+		b.answer = func(ctx context.Context, ask bus.Ask) (any, error) {
+			inside <- post("k1", `{"selector":{"ids":["desk-1"]},"action":"on"}`).status
+			return answerAll(ctx, ask)
+		}
+	})
+	post("k1", `{"selector":{"ids":["desk-1"]},"action":"on"}`)
+	note("postCommands", <-inside)
+	note("postCommands", post("k1", `{"selector":{"ids":["desk-2"]},"action":"on"}`).status)
+	later := request("POST", "/api/v1/commands", `{"selector":{"ids":["nobody"]},"action":"on"}`)
+	later.Header.Set("Prefer", "respond-async")
+	note("postCommands", o.send(t, later).status)
+	note("getCommand", o.get(t, "/api/v1/commands/nobodys").status)
+	o.forget()
+	note("getCommand", o.get(t, one["getCommand"].target).status)
+	note("listCommands", o.get(t, one["listCommands"].target).status)
 }
 
 func everyOperation(t *testing.T, note func(string, int)) {

@@ -37,7 +37,7 @@ func newFakeBus() *fakeBus {
 		connected: true,
 		handlers:  map[int]subscriber{},
 		// One for each topic that the gateway follows.
-		subscribed: make(chan struct{}, 4),
+		subscribed: make(chan struct{}, 5),
 		answer:     answerAll,
 		instances: []wattline.Presence{
 			{Instance: "agent-1", Status: wattline.PresenceOnline, Roles: []string{wattline.RoleCollector, wattline.RoleController}},
@@ -177,6 +177,12 @@ func (b *fakeBus) reading(t testing.TB, site string, reading wattline.Reading, r
 		Topic:   wattline.Topic{Kind: wattline.TopicData, Site: site, Device: reading.Device},
 		Payload: payload(t, reading), Retained: retained,
 	})
+}
+
+// command is what a controller tells of a command.
+func (b *fakeBus) command(t testing.TB, result wattline.Result) {
+	t.Helper()
+	b.deliver(bus.Message{Topic: wattline.Topic{Kind: wattline.TopicEvent, Event: "command"}, Payload: payload(t, result)})
 }
 
 // noon is an instant to build others from.

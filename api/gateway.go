@@ -32,6 +32,7 @@ type Gateway struct {
 	admitted   atomic.Int64
 	streams    *streams
 	live       *live.Hub
+	background *background
 	// loopback tells that only this machine can reach the listener.
 	loopback atomic.Bool
 	listener atomic.Pointer[net.Listener]
@@ -57,6 +58,7 @@ func New(options Options) (*Gateway, error) {
 		return nil, err
 	}
 	g.shadow.news = news{g.live, options.Log}
+	g.background = newBackground(options.Limits.Background)
 	g.streams = newStreams(options.Limits.Streams, options.Log, options.Metrics)
 	if g.engine, err = g.routes(); err != nil {
 		return nil, err
@@ -120,6 +122,12 @@ func (g *Gateway) Run(ctx context.Context) error {
 		return errors.Join(fmt.Errorf("subscribe: %w", err), (*g.listener.Load()).Close())
 	}
 	defer unhear()
+	stopHearing, err := g.hearCommands()
+	if err != nil {
+		return errors.Join(fmt.Errorf("subscribe: %w", err), (*g.listener.Load()).Close())
+	}
+	defer stopHearing()
+	defer g.background.stop()
 	group, running := errgroup.WithContext(ctx)
 	group.Go(func() error { g.shadow.watch(running, g.bus); return nil })
 	group.Go(func() error { g.shadow.reconcile(running, g.bus); return nil })

@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -16,6 +19,7 @@ import (
 
 	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/api"
+	"github.com/wattline/wattline/internal/commandlog"
 	"github.com/wattline/wattline/internal/telemetry"
 	"github.com/wattline/wattline/openapi/openapitest"
 )
@@ -30,6 +34,7 @@ type office struct {
 	bus       *fakeBus
 	guests    *guests
 	validator *openapitest.Validator
+	forget    func()          // ends the keeping of commands
 	seen      map[string]bool // operation id and status
 }
 
@@ -41,7 +46,8 @@ func open(t testing.TB, change ...func(*api.Options)) *office {
 	}
 	fake := newFakeBus()
 	known := &guests{}
-	options := api.Options{Bus: fake, Identities: known, Listen: "127.0.0.1:0", Version: "1.2.3", Metrics: telemetry.New()}
+	commands, forget := keepCommands(t, filepath.Join(t.TempDir(), "commands.sqlite"))
+	options := api.Options{Bus: fake, Identities: known, Commands: commands, Listen: "127.0.0.1:0", Version: "1.2.3", Metrics: telemetry.New()}
 	for _, c := range change {
 		c(&options)
 	}
@@ -61,10 +67,37 @@ func open(t testing.TB, change ...func(*api.Options)) *office {
 	for range cap(fake.subscribed) {
 		<-fake.subscribed
 	}
-	o := &office{Gateway: gateway, bus: fake, guests: known, validator: validator, seen: map[string]bool{}}
+	o := &office{Gateway: gateway, bus: fake, guests: known, forget: forget, validator: validator, seen: map[string]bool{}}
 	o.furnish(t)
 	gateway.SetComplete(true)
 	return o
+}
+
+// keepCommands keeps commands in a file until the test, or stop, ends.
+func keepCommands(t testing.TB, path string) (kept *commandlog.Log, stop func()) {
+	t.Helper()
+	commands, err := commandlog.Open(context.Background(), commandlog.Options{Path: path, Metrics: telemetry.New()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- commands.Run(ctx) }()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		if err := errors.Join(<-ended, commands.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(stop)
+	return commands, stop
+}
+
+// unkept is for a gateway that is given no commands.
+func unkept(t testing.TB) *commandlog.Log {
+	t.Helper()
+	kept, _ := keepCommands(t, filepath.Join(t.TempDir(), "commands.sqlite"))
+	return kept
 }
 
 func (o *office) furnish(t testing.TB) {
@@ -88,6 +121,10 @@ func (o *office) furnish(t testing.TB) {
 	printer := stateOf("printer-1", noon())
 	printer.Capabilities = []wattline.Capability{wattline.CapabilityRelay, wattline.CapabilityMeter}
 	o.bus.state(t, "hq", printer, true)
+	o.bus.command(t, wattline.Result{
+		ID: "command-1", Device: "desk-1", Action: wattline.ActionOn, Outcome: wattline.OutcomeDone, Relay: wattline.RelayOn,
+		LED: wattline.RelayOn, Time: noon(), Actor: "schedule",
+	})
 	o.bus.state(t, "hq", wattline.State{
 		Device: "down-1", Availability: wattline.AvailabilityDown, Since: noon(), Time: noon(), Collector: "agent-1",
 		Error: &wattline.StateError{Class: "timeout", Message: "no answer within 2s"},

@@ -9,13 +9,14 @@ import (
 	"time"
 
 	"github.com/wattline/wattline/api/live"
+	"github.com/wattline/wattline/internal/commandlog"
 	"github.com/wattline/wattline/internal/telemetry"
 )
 
 // DefaultListen keeps the gateway on this machine.
 const DefaultListen = "127.0.0.1:8080"
 
-// Options configure a gateway. Bus and Identities are required.
+// Options configure a gateway. Bus, Identities and Commands are required.
 type Options struct {
 	Bus Bus
 	// Identities tells who makes a request. Nobody gets past it but to the open
@@ -23,6 +24,9 @@ type Options struct {
 	Identities Identities
 	// Audit keeps who did or tried what; nil for nobody.
 	Audit Audit
+	// Commands keeps which commands were given. It must be written while the gateway
+	// runs.
+	Commands *commandlog.Log
 	// Listen is host:port; DefaultListen if empty. Port 0 takes a free one.
 	Listen string
 	// Listener is used instead of Listen where it is given; the gateway closes it.
@@ -70,6 +74,9 @@ type Limits struct {
 	CommandDevices int
 	// CommandsInFlight of one POST /api/v1/commands; 64.
 	CommandsInFlight int
+	// Background is how many requests with Prefer: respond-async are carried out at
+	// once; 32.
+	Background int
 	// Windows per consumption or aggregate query, 40,000, and rows over all its
 	// pages, 1,000,000.
 	Windows, Rows int
@@ -93,6 +100,7 @@ func (l Limits) withDefaults() Limits {
 		Devices:          cmp.Or(l.Devices, 20_000),
 		CommandDevices:   cmp.Or(l.CommandDevices, 1000),
 		CommandsInFlight: cmp.Or(l.CommandsInFlight, 64),
+		Background:       cmp.Or(l.Background, 32),
 		Windows:          cmp.Or(l.Windows, 40_000),
 		Rows:             cmp.Or(l.Rows, 1_000_000),
 		Streams:          cmp.Or(l.Streams, 8),
@@ -109,6 +117,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.Identities == nil {
 		return o, errors.New("api: no identities")
+	}
+	if o.Commands == nil {
+		return o, errors.New("api: no log of commands")
 	}
 	if o.Timezone == nil {
 		o.Timezone = time.UTC

@@ -101,6 +101,8 @@ func titleOf(code wattline.Code) (string, bool) {
 		return "Not acceptable", true
 	case wattline.CodeConflict:
 		return "Conflict", true
+	case wattline.CodeKeyReused:
+		return "Idempotency key reused", true
 	case wattline.CodeTooLarge:
 		return "Request too large", true
 	case wattline.CodeUnsupportedMediaType:
@@ -164,12 +166,14 @@ func (g *Gateway) writeProblem(c *gin.Context, err error) {
 }
 
 // writeJSON answers 200 with a value.
-func writeJSON(c *gin.Context, value any) error {
+func writeJSON(c *gin.Context, value any) error { return writeJSONStatus(c, http.StatusOK, value) }
+
+func writeJSONStatus(c *gin.Context, status int, value any) error {
 	body, err := json.Marshal(value)
 	if err != nil {
 		return err
 	}
-	writeBody(c, http.StatusOK, body)
+	writeBody(c, status, body)
 	return nil
 }
 

@@ -98,19 +98,29 @@ func (g *Gateway) switchDevice(c *gin.Context, on, off wattline.Action) error {
 		g.ended(ctx, o.by, o.entry(c.Param("id")), err)
 		return err
 	}
-	result, err := g.command(ctx, snap, o)
+	b := newBatch([]string{snap.id}, o)
+	b.id = b.commands[0].ID
+	b.order.id = b.id
+	g.options.Commands.Note(b.noted())
+	result, err := g.command(ctx, snap, b.order)
 	if err != nil {
+		g.noteEnd(b.id, b.order, failedResult(b.commands[0], err))
 		return err
 	}
+	g.noteEnd(b.id, b.order, result)
 	return writeJSON(c, result)
 }
 
 // order is what is to be done to one or many devices, for whom, and how soon.
 type order struct {
+	// id is the command's.
+	id      string
 	action  wattline.Action
 	by      origin
 	view    view
 	timeout time.Duration
+	// still is an error once who gave it may not any more; of orders that take long.
+	still func() error
 }
 
 // command has a device's controller carry out an order and waits for the
@@ -122,10 +132,9 @@ func (g *Gateway) command(ctx context.Context, snap *snapshot, o order) (result 
 		g.ended(ctx, o.by, entry, err)
 		return wattline.Result{}, err
 	}
-	id := bus.NewID()
-	entry.Detail = "command " + id
+	entry.Detail = "command " + o.id
 	err = g.audited(ctx, o.by, entry, func() error {
-		result, err = g.sendCommand(ctx, id, snap, o)
+		result, err = g.sendCommand(ctx, snap, o)
 		return err
 	})
 	return result, err
@@ -145,27 +154,27 @@ func (o order) permitted(snap *snapshot) error {
 	return allowed(snap, o.action)
 }
 
-func (g *Gateway) sendCommand(ctx context.Context, id string, snap *snapshot, o order) (wattline.Result, error) {
+func (g *Gateway) sendCommand(ctx context.Context, snap *snapshot, o order) (wattline.Result, error) {
 	body, err := g.bus.Ask(ctx, bus.Ask{
-		ID:    id,
+		ID:    o.id,
 		Topic: wattline.Topic{Kind: wattline.TopicCommand, Site: snap.device.Site, Device: snap.id},
 		Body:  wattline.Command{Device: snap.id, Action: o.action},
 		Actor: o.by.actor(), Timeout: o.timeout,
 	})
 	if err != nil {
-		return wattline.Result{}, &commandError{id, err}
+		return wattline.Result{}, &commandError{o.id, err}
 	}
 	var result wattline.Result
 	if err := decodeReply(body, &result); err != nil {
-		return wattline.Result{}, &commandError{id, err}
+		return wattline.Result{}, &commandError{o.id, err}
 	}
 	switch {
 	case result.Code != "":
-		return wattline.Result{}, &commandError{id, &wattline.Error{Code: result.Code, Message: result.Message}}
+		return wattline.Result{}, &commandError{o.id, &wattline.Error{Code: result.Code, Message: result.Message}}
 	case result.Device != snap.id || result.Action != o.action || result.Outcome != wattline.OutcomeDone:
-		return wattline.Result{}, &commandError{id, wattline.Errorf(wattline.CodeInternal, "the controller's answer is not one to this command")}
+		return wattline.Result{}, &commandError{o.id, wattline.Errorf(wattline.CodeInternal, "the controller's answer is not one to this command")}
 	}
-	result.ID = id
+	result.ID = o.id
 	g.shadow.switched(result)
 	return result, nil
 }

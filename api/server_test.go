@@ -140,7 +140,7 @@ func TestOnLoopbackOnlyHostsThatNobodyCanForgeAreServed(t *testing.T) {
 }
 
 func TestAnAddressThatOthersReachTakesAnyHost(t *testing.T) {
-	gateway, err := api.New(api.Options{Bus: newFakeBus(), Identities: &guests{}, Listen: "0.0.0.0:0"})
+	gateway, err := api.New(api.Options{Bus: newFakeBus(), Identities: &guests{}, Commands: unkept(t), Listen: "0.0.0.0:0"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,7 +175,7 @@ func TestATakenAddressIsKnownBeforeAnythingRuns(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	gateway, err := api.New(api.Options{Bus: newFakeBus(), Identities: &guests{}, Listen: taken.Addr().String()})
+	gateway, err := api.New(api.Options{Bus: newFakeBus(), Identities: &guests{}, Commands: unkept(t), Listen: taken.Addr().String()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -185,7 +185,11 @@ func TestATakenAddressIsKnownBeforeAnythingRuns(t *testing.T) {
 	if gateway.Addr() != "" {
 		t.Errorf("address %q", gateway.Addr())
 	}
-	for name, options := range map[string]api.Options{"a bus": {Identities: &guests{}}, "identities": {Bus: newFakeBus()}} {
+	for name, options := range map[string]api.Options{
+		"a bus":             {Identities: &guests{}, Commands: unkept(t)},
+		"identities":        {Bus: newFakeBus(), Commands: unkept(t)},
+		"a log of commands": {Bus: newFakeBus(), Identities: &guests{}},
+	} {
 		if _, err := api.New(options); err == nil {
 			t.Errorf("a gateway without %s was made", name)
 		}
@@ -198,7 +202,7 @@ func TestRequestsUnderWayAreFinishedAtTheEnd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	gateway, err := api.New(api.Options{Bus: fake, Identities: &guests{}, Listener: listener})
+	gateway, err := api.New(api.Options{Bus: fake, Identities: &guests{}, Commands: unkept(t), Listener: listener})
 	if err != nil {
 		t.Fatal(err)
 	}

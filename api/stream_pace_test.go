@@ -39,7 +39,7 @@ func readSlowly(t *testing.T, pause time.Duration) (lines int, took time.Duratio
 	t.Helper()
 	fake, listener := newFakeBus(), pipes{make(chan net.Conn)}
 	fake.answer = paged(30, 500)
-	gateway, err := api.New(api.Options{Bus: fake, Identities: &guests{}, Listener: listener})
+	gateway, err := api.New(api.Options{Bus: fake, Identities: &guests{}, Commands: unkept(t), Listener: listener})
 	if err != nil {
 		t.Fatal(err)
 	}

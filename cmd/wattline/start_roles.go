@@ -13,6 +13,7 @@ import (
 	"github.com/wattline/wattline/components/history"
 	"github.com/wattline/wattline/components/registry"
 	"github.com/wattline/wattline/hooks/persist"
+	"github.com/wattline/wattline/internal/commandlog"
 	"github.com/wattline/wattline/internal/config"
 	"github.com/wattline/wattline/internal/datalock"
 	"github.com/wattline/wattline/internal/journal"
@@ -54,7 +55,7 @@ func (p *process) startRole(ctx context.Context, role string) error {
 	case wattline.RoleCollector:
 		return p.startCollector(ctx)
 	case wattline.RoleGateway:
-		return p.startGateway()
+		return p.startGateway(ctx)
 	}
 	return fmt.Errorf("unknown role %q", role)
 }
@@ -151,9 +152,15 @@ func (p *process) journalDropped(from, to uint64) {
 	}
 }
 
-func (p *process) startGateway() error {
+func (p *process) startGateway(ctx context.Context) error {
+	commands, err := commandlog.Open(ctx, commandlog.Options{Path: p.path("commands.sqlite"), Log: p.log, Metrics: p.metrics})
+	if err != nil {
+		return err
+	}
+	p.stack.Defer("commands file", commands.Close)
+	p.stack.Go("commands", commands.Run)
 	gateway, err := api.New(api.Options{
-		Bus: p.bus, Identities: everybody{}, Listen: p.Config.Listen, Timezone: p.Config.Location(), Version: version,
+		Bus: p.bus, Identities: everybody{}, Commands: commands, Listen: p.Config.Listen, Timezone: p.Config.Location(), Version: version,
 		Log: p.log, Metrics: p.metrics, ReadyChecks: p.checks,
 	})
 	if err != nil {

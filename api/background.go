@@ -1,0 +1,114 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/internal/access"
+)
+
+// background is the batches for which nobody waits. They end with the gateway.
+type background struct {
+	ctx    context.Context
+	cancel context.CancelFunc
+	room   chan struct{}
+	group  sync.WaitGroup
+}
+
+func newBackground(most int) *background {
+	b := &background{room: make(chan struct{}, most)}
+	b.ctx, b.cancel = context.WithCancel(context.Background())
+	return b
+}
+
+// stop ends what is under way: what is not sent yet is not sent any more.
+func (b *background) stop() {
+	b.cancel()
+	b.group.Wait()
+}
+
+// begin carries out a batch in the background, once it is kept on disk. Without an
+// error it has begun.
+func (g *Gateway) begin(c *gin.Context, b batch) error {
+	select {
+	case g.background.room <- struct{}{}:
+	default:
+		return wattline.Errorf(wattline.CodeBusy, "%d requests are carried out in the background already", cap(g.background.room))
+	}
+	if err := g.keep(c, b); err != nil {
+		<-g.background.room
+		return err
+	}
+	g.background.group.Go(func() {
+		defer func() { <-g.background.room }()
+		g.commandAll(g.background.ctx, b)
+	})
+	return nil
+}
+
+// keep has a batch on disk before any of it is sent.
+func (g *Gateway) keep(c *gin.Context, b batch) error {
+	if err := g.options.Commands.NoteNow(c.Request.Context(), b.noted()); err != nil {
+		g.log.Error("commands cannot be noted", "error", err)
+		return errNotKept()
+	}
+	return nil
+}
+
+func errNotKept() error {
+	return wattline.Errorf(wattline.CodeBusy, "the gateway cannot keep the request on disk now; nothing was sent")
+}
+
+const respondAsync = "respond-async"
+
+// prefersAsync tells whether the client would rather not wait (RFC 7240).
+func prefersAsync(c *gin.Context) bool {
+	for _, header := range c.Request.Header.Values("Prefer") {
+		for preference := range strings.SplitSeq(header, ",") {
+			name, _, _ := strings.Cut(preference, ";")
+			if strings.EqualFold(strings.TrimSpace(name), respondAsync) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// standingFor is for how long somebody's rights need not be looked at again.
+const standingFor = time.Second
+
+// standing gives an error from when who made the request may no longer do what they
+// could when it came. It may be asked when the request has been answered.
+func (g *Gateway) standing(c *gin.Context) func() error {
+	request := c.Request.Clone(context.WithoutCancel(c.Request.Context()))
+	request.Body = http.NoBody
+	was, checked := g.who(c), time.Now()
+	var mu sync.Mutex
+	var ended error
+	return func() error {
+		mu.Lock()
+		defer mu.Unlock()
+		if ended == nil && time.Since(checked) >= standingFor {
+			now, err := g.options.Identities.Identify(request)
+			ended, checked = sameRights(was, now, err), time.Now()
+		}
+		return ended
+	}
+}
+
+// sameRights is an error if somebody's rights are not what they were.
+func sameRights(was, now access.Principal, err error) error {
+	if err != nil && wattline.AsError(err).Code != wattline.CodeBusy {
+		return err
+	}
+	if err == nil && (now.Role != was.Role || now.Scope.String() != was.Scope.String()) {
+		return wattline.Errorf(wattline.CodeForbidden, "the rights of %s were changed", was.Name)
+	}
+	return nil
+}
