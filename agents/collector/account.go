@@ -49,6 +49,9 @@ type stretch struct {
 type subject struct {
 	device, outlet string
 	interval       time.Duration
+	// usual is the interval while nobody watches. A gap is longer than three of
+	// these: to be watched makes none.
+	usual time.Duration
 }
 
 // account turns a measurement into the reading that follows previous, which is
@@ -74,7 +77,7 @@ func account(of subject, previous *counted, m kasa.Measurement) counted {
 	if next.plug == "" {
 		next.plug = previous.plug
 	}
-	s := between(*previous, next.Reading, of.interval)
+	s := between(*previous, next.Reading, of)
 	if s.observed {
 		next.CoversS = wattline.Milli(s.elapsed.Milliseconds())
 	} else {
@@ -107,9 +110,9 @@ func following(before, at wattline.Time) wattline.Time {
 	return at
 }
 
-func between(before counted, after wattline.Reading, interval time.Duration) stretch {
-	s := stretch{elapsed: after.Time.Sub(before.Time.Time), interval: interval}
-	s.observed = s.elapsed > 0 && s.elapsed <= gapPolls*interval
+func between(before counted, after wattline.Reading, of subject) stretch {
+	s := stretch{elapsed: after.Time.Sub(before.Time.Time), interval: of.interval}
+	s.observed = s.elapsed > 0 && s.elapsed <= gapPolls*max(of.interval, of.usual)
 	s.elapsed = min(max(s.elapsed, 0), longest)
 	s.used, s.rest = integrate(powers(before.PowerW, after.PowerW), s.elapsed, before.rest)
 	return s

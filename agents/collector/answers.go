@@ -78,9 +78,18 @@ func (c *Collector) respond(ctx context.Context, request bus.Request) (any, erro
 		}
 		p, ok := c.poller(query.Device)
 		if !ok {
-			return nil, wattline.Errorf(wattline.CodeNotFound, "this collector does not poll device %.80q", query.Device)
+			return nil, notPolled(query.Device)
 		}
 		return p.refresh(ctx)
+	case wattline.VerbWatch:
+		var query wattline.WatchQuery
+		if err := strictjson.Decode(request.Envelope.Body, &query); err != nil {
+			return nil, err
+		}
+		if err := query.Validate(); err != nil {
+			return nil, err
+		}
+		return c.watch(query)
 	case wattline.VerbJournal:
 		if err := strictjson.Decode(request.Envelope.Body, &struct{}{}); err != nil {
 			return nil, err
@@ -97,8 +106,12 @@ func (c *Collector) respond(ctx context.Context, request bus.Request) (any, erro
 		c.log.Warn("a hook is no longer waited for", "hook", query.Hook, "actor", request.Envelope.Actor)
 		return c.options.Journal.Status(), nil
 	}
-	return nil, wattline.Errorf(wattline.CodeNotFound, "a collector answers %s, %s, %s and %s, not %.80q",
-		wattline.VerbRead, wattline.VerbReplay, wattline.VerbJournal, wattline.VerbForget, request.Topic.Verb)
+	return nil, wattline.Errorf(wattline.CodeNotFound, "a collector answers %s, %s, %s, %s and %s, not %.80q",
+		wattline.VerbRead, wattline.VerbWatch, wattline.VerbReplay, wattline.VerbJournal, wattline.VerbForget, request.Topic.Verb)
+}
+
+func notPolled(device string) error {
+	return wattline.Errorf(wattline.CodeNotFound, "this collector does not poll device %.80q", device)
 }
 
 // stored lets the journal drop what a hook has in its store.

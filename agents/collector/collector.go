@@ -85,6 +85,7 @@ type Collector struct {
 	journalFails atomic.Bool
 	handover     *handover
 	complain     rate.Sometimes // belongs to stored
+	watches      watches
 
 	mu      sync.Mutex
 	pollers map[string]*poller
@@ -98,7 +99,7 @@ func New(options Options) *Collector {
 	if options.MaxExchanges == 0 {
 		options.MaxExchanges = defaultMaxExchanges
 	}
-	return &Collector{
+	c := &Collector{
 		options: options, log: options.Log.With("role", wattline.RoleCollector),
 		metrics:   newMetrics(options.Metrics),
 		exchanges: semaphore.NewWeighted(options.MaxExchanges),
@@ -107,6 +108,10 @@ func New(options Options) *Collector {
 		handover:  newHandover(),
 		pollers:   map[string]*poller{},
 	}
+	options.Metrics.GaugeFunc("wattline_collector_watched", "Devices that are polled every second because somebody watches.", func() float64 {
+		return float64(c.watches.count(time.Now()))
+	})
+	return c
 }
 
 // Run polls until the context ends, then waits for the polls under way.

@@ -33,18 +33,22 @@ type poller struct {
 	// at, and begun tells that it was.
 	seq   uint64
 	begun bool
+	// lastPace is the interval that held when the previous reading was taken.
+	lastPace time.Duration
 	// swapped limits how often is said that another plug answers.
 	swapped rate.Sometimes
 
 	// told is the last state heard on the bus: this collector's own, or a
 	// controller's.
 	told atomic.Pointer[wattline.State]
+	// paced tells that the interval may have become another.
+	paced chan struct{}
 }
 
 func (c *Collector) newPoller(device wattline.Device) *poller {
 	p := &poller{
 		Collector: c, device: device, interval: device.Poll(c.options.Poll),
-		done: make(chan struct{}), turn: make(chan struct{}, 1),
+		done: make(chan struct{}), turn: make(chan struct{}, 1), paced: make(chan struct{}, 1),
 		swapped: rate.Sometimes{First: 1, Interval: time.Hour},
 		state: wattline.State{
 			Device: device.ID, Availability: wattline.AvailabilityUnknown, Since: wattline.At(time.Now()), Collector: c.options.Bus.Instance(),
@@ -68,25 +72,33 @@ func (p *poller) run(ctx context.Context) {
 	if p.contacts.Wait(ctx) != nil {
 		return
 	}
-	due := time.Now()
+	p.keepPolling(ctx)
+}
+
+func (p *poller) keepPolling(ctx context.Context) {
+	due, failures := time.Now(), 0
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-p.paced:
+			now := time.Now()
+			if sooner := p.nextPoll(failures, now, rand.Float64()); sooner.Before(due) {
+				due = sooner
+				timer.Reset(due.Sub(now))
+			}
+			continue
 		case <-timer.C:
 		}
 		p.metrics.lateness.Observe(time.Since(due).Seconds())
-		failures, err := p.scheduled(ctx)
-		if err != nil && ctx.Err() != nil {
+		var err error
+		if failures, err = p.scheduled(ctx); err != nil && ctx.Err() != nil {
 			return
 		}
 		now := time.Now()
-		due = nextSlot(p.device.ID, p.interval, now)
-		if failures > 0 {
-			due = now.Add(backOff(failures, p.interval, rand.Float64()))
-		}
+		due = p.nextPoll(failures, now, rand.Float64())
 		timer.Reset(due.Sub(now))
 	}
 }
@@ -109,10 +121,14 @@ func (p *poller) scheduled(ctx context.Context) (failures int, err error) {
 	return p.failures, err
 }
 
+func (p *poller) noAddress() error {
+	return wattline.Errorf(wattline.CodeUnsupported, "device %s has an unusable address", p.device.ID)
+}
+
 // refresh polls out of turn, for somebody who waits for the answer.
 func (p *poller) refresh(ctx context.Context) (wattline.FreshState, error) {
 	if p.unusable != nil {
-		return wattline.FreshState{}, wattline.Errorf(wattline.CodeUnsupported, "device %s has an unusable address", p.device.ID)
+		return wattline.FreshState{}, p.noAddress()
 	}
 	if err := p.take(ctx); err != nil {
 		return wattline.FreshState{}, err

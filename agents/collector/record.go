@@ -49,13 +49,13 @@ func (p *poller) record(ctx context.Context, m kasa.Measurement) (*wattline.Read
 	// Readings of days gone by are not news: who stores them finds the gap in the
 	// numbers and asks.
 	newest := numbered[len(numbered)-1]
-	p.previous, p.seq = &next, newest.Seq
+	p.previous, p.seq, p.lastPace = &next, newest.Seq, p.pace(time.Now())
 	p.retain(ctx, wattline.Topic{Kind: wattline.TopicData, Site: p.device.Site, Device: p.device.ID}, newest)
 	return &newest, nil
 }
 
 func (p *poller) subject() subject {
-	return subject{device: p.device.ID, outlet: p.target.Outlet, interval: p.interval}
+	return subject{device: p.device.ID, outlet: p.target.Outlet, interval: p.expected(time.Now()), usual: p.interval}
 }
 
 // askDays completes a reading by the plug's own statistics where they are due, and
