@@ -20,26 +20,26 @@ type Audit interface {
 
 // origin is who asks for something, from where, and in which request, as the audit
 // keeps it. It outlives the request.
-type origin struct{ who, address, requestID string }
+type origin struct{ who, remote, requestID string }
 
 func (g *Gateway) origin(c *gin.Context) origin {
-	return origin{who: g.who(c).Name, address: addressOf(c), requestID: idOf(c)}
+	return origin{who: g.who(c).Name, remote: c.Request.RemoteAddr, requestID: idOf(c)}
 }
 
 // actor is the origin on the bus: the name and from where.
-func (o origin) actor() string { return o.who + "@" + o.address }
+func (o origin) actor() string { return o.who + "@" + o.remote }
 
-// addressOf is the host that a request comes from.
-func addressOf(c *gin.Context) string {
-	host, _, err := net.SplitHostPort(c.Request.RemoteAddr)
+// hostOf is a remote address without its port.
+func hostOf(remote string) string {
+	host, _, err := net.SplitHostPort(remote)
 	if err != nil {
-		return c.Request.RemoteAddr
+		return remote
 	}
 	return host
 }
 
 func (o origin) signs(entry audit.Entry) audit.Entry {
-	entry.Who, entry.Address, entry.RequestID = o.who, o.address, o.requestID
+	entry.Who, entry.Address, entry.RequestID = o.who, hostOf(o.remote), o.requestID
 	return entry
 }
 

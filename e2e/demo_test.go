@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +17,7 @@ func TestDemo(t *testing.T) {
 	t.Parallel()
 	folder, listen := t.TempDir(), freeAddr(t)
 	a := api{t, "http://" + listen}
+	admit(t, filepath.Join(folder, "office"))
 	demo := func() (*wattlineProcess, wattline.Reading) {
 		began := time.Now()
 		w := start(t, folder, "demo", "--listen", listen, "--data", "office")

@@ -33,7 +33,19 @@ func newOffice(t *testing.T, settings ...string) *office {
 	o.settings = append([]string{
 		"listen: " + listen, "site: hq", "timezone: Europe/Madrid", "data: ./data", "poll: 1s",
 	}, settings...)
+	admit(t, filepath.Join(o.folder, "data"))
 	return o
+}
+
+// admit puts the admin's token into a data folder before its first start.
+func admit(t *testing.T, data string) {
+	t.Helper()
+	if err := os.MkdirAll(data, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(data, "admin.token"), []byte(adminToken), 0o600); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // in is the same office for a subtest.

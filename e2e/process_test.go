@@ -56,7 +56,7 @@ func (w *wattlineProcess) Stop() {
 	if err := w.RunningProgram.Stop(); err != nil {
 		w.t.Errorf("%s ended with %v, want status 0", w.name, err)
 	}
-	for _, bad := range []string{"panic:", "goroutine 1 [", "test-token-of-no-value"} {
+	for _, bad := range []string{"panic:", "goroutine 1 [", "test-token-of-no-value", adminToken} {
 		if strings.Contains(w.Output(), bad) {
 			w.t.Errorf("%s printed %q", w.name, bad)
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/wattline/wattline/agents/emulator"
+	"github.com/wattline/wattline/internal/accounts"
 	"github.com/wattline/wattline/internal/config"
 )
 
@@ -135,19 +136,26 @@ func reached(address string) string {
 	return address
 }
 
+// greet prints where the office is, with the first admin's token: whoever runs a demo
+// may do everything with it.
 func greet(out io.Writer, options demoOptions, address string) {
+	token, err := accounts.ReadSecret(accounts.FirstTokenPath(options.data))
+	if err != nil {
+		token = "$WATTLINE_TOKEN" // somebody has put it elsewhere
+	}
 	fmt.Fprintf(out, `
-Wattline runs an emulated office of %d plugs. Read and try the API at
+Wattline runs an emulated office of %[1]d plugs. Read and try the API at
 
   http://%[2]s/docs
 
-or copy a line:
+with the token of this demo's admin, or copy a line:
 
-  curl -s 'http://%[2]s/api/v1/devices?kind=printer'
-  curl -s http://%[2]s/api/v1/devices/desk-1/state
-  curl -s -X PUT -H 'Content-Type: application/json' -d '{"state":"off"}' http://%[2]s/api/v1/devices/desk-1/relay
+  export WATTLINE_TOKEN=%[4]s
+  curl -s -H "Authorization: Bearer %[4]s" 'http://%[2]s/api/v1/devices?kind=printer'
+  curl -s -H "Authorization: Bearer %[4]s" http://%[2]s/api/v1/devices/desk-1/state
+  curl -s -H "Authorization: Bearer %[4]s" -X PUT -H 'Content-Type: application/json' -d '{"state":"off"}' http://%[2]s/api/v1/devices/desk-1/relay
 
 Ctrl-C stops it. The data stay in %[3]s; the next start goes on with them.
 
-`, options.plugs, reached(address), options.data)
+`, options.plugs, reached(address), options.data, token)
 }

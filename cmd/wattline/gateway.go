@@ -17,7 +17,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/api"
+	"github.com/wattline/wattline/internal/accounts"
 	"github.com/wattline/wattline/internal/config"
 )
 
@@ -30,53 +32,82 @@ const (
 
 // gatewayOptions say where the running gateway is.
 type gatewayOptions struct {
-	file string
-	url  string
+	file      string
+	url       string
+	tokenFile string
 }
 
 func (o *gatewayOptions) bind(command *cobra.Command) {
 	command.PersistentFlags().StringVarP(&o.file, "config", "c", "wattline.yaml", "the configuration file, for the gateway's address")
 	command.PersistentFlags().StringVar(&o.url, "url", "", "the gateway (WATTLINE_URL, or listen of the configuration)")
+	command.PersistentFlags().StringVar(&o.tokenFile, "token-file", "",
+		"a file with the token (WATTLINE_TOKEN, or the first admin's in the configuration's data folder)")
 	_ = command.MarkPersistentFlagFilename("config", "yaml", "yml")
+	_ = command.MarkPersistentFlagFilename("token-file")
 }
 
 // client finds the gateway: by --url, WATTLINE_URL, or the configuration.
 func (o *gatewayOptions) client(command *cobra.Command) (*gatewayClient, error) {
-	from, base := "--url", o.url
+	from, base, data := "--url", o.url, ""
 	if base == "" {
 		from, base = "WATTLINE_URL", os.Getenv("WATTLINE_URL")
 	}
 	if base == "" {
-		listen, err := o.listen(command.Flags().Changed("config"))
+		local, err := o.local(command.Flags().Changed("config"))
 		if err != nil {
 			return nil, err
 		}
-		from, base = "listen", "http://"+reached(listen)
+		from, base, data = "listen", "http://"+reached(local.Listen), local.Data
 	}
 	parsed, err := url.Parse(base)
 	if err != nil || parsed.Scheme != "http" && parsed.Scheme != "https" || parsed.Host == "" {
 		return nil, usageError{fmt.Errorf("%s must be like http://127.0.0.1:8080, not %q", from, base)}
 	}
-	return &gatewayClient{base: strings.TrimSuffix(base, "/"), http: &http.Client{Timeout: gatewayTimeout}}, nil
+	token, err := o.token(data)
+	if err != nil {
+		return nil, err
+	}
+	return &gatewayClient{base: strings.TrimSuffix(base, "/"), token: token, http: &http.Client{Timeout: gatewayTimeout}}, nil
 }
 
-// listen is the address in the configuration. Without a file it is the one that
-// wattline demo has.
-func (o *gatewayOptions) listen(named bool) (string, error) {
+// local is the configuration. Without a file it is the one that wattline demo has.
+func (o *gatewayOptions) local(named bool) (config.Config, error) {
 	loaded, err := config.Load(o.file)
 	switch {
 	case err == nil:
-		return loaded.Listen, nil
+		return loaded, nil
 	case errors.Is(err, fs.ErrNotExist) && !named:
-		return config.Default().Listen, nil
+		return config.Default(), nil
 	}
-	return "", fmt.Errorf("%w; or say with --url where the gateway is", err)
+	return config.Config{}, fmt.Errorf("%w; or say with --url where the gateway is", err)
+}
+
+// token is what the gateway knows us by: that of --token-file, WATTLINE_TOKEN, or the
+// first admin's of the data folder of a gateway on this machine. Empty for none, which
+// the gateway then complains of.
+func (o *gatewayOptions) token(data string) (string, error) {
+	if o.tokenFile != "" {
+		token, err := accounts.ReadSecret(o.tokenFile)
+		if err != nil {
+			return "", fmt.Errorf("--token-file: %w", err)
+		}
+		return token, nil
+	}
+	if token := os.Getenv("WATTLINE_TOKEN"); token != "" || data == "" {
+		return token, nil
+	}
+	token, err := accounts.ReadSecret(accounts.FirstTokenPath(data))
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+		return "", nil
+	}
+	return token, err
 }
 
 // gatewayClient asks a running gateway.
 type gatewayClient struct {
-	base string
-	http *http.Client
+	base  string
+	token string
+	http  *http.Client
 }
 
 func (g *gatewayClient) get(ctx context.Context, path string, into any) error {
@@ -100,6 +131,9 @@ func (g *gatewayClient) do(ctx context.Context, method, path string, body, into 
 	}
 	if body != nil {
 		request.Header.Set("Content-Type", "application/json")
+	}
+	if g.token != "" {
+		request.Header.Set("Authorization", "Bearer "+g.token)
 	}
 	response, err := g.http.Do(request)
 	if err != nil {
@@ -131,7 +165,12 @@ func refusal(base string, response *http.Response, answer []byte) error {
 // gatewayError is a problem as a person reads it.
 type gatewayError struct{ api.Problem }
 
-func (e *gatewayError) Error() string { return fmt.Sprintf("%s (%s)", plain(e.Detail), e.Code) }
+func (e *gatewayError) Error() string {
+	if e.Code == wattline.CodeUnauthenticated {
+		return fmt.Sprintf("%s (%s); set WATTLINE_TOKEN or --token-file", plain(e.Detail), e.Code)
+	}
+	return fmt.Sprintf("%s (%s)", plain(e.Detail), e.Code)
+}
 
 // unwrapURL leaves out the method and the address, which are said already.
 func unwrapURL(err error) error {

@@ -16,6 +16,8 @@ import (
 	"github.com/wattline/wattline/agents/kasa"
 	"github.com/wattline/wattline/api"
 	"github.com/wattline/wattline/components/registry"
+	"github.com/wattline/wattline/internal/accounts"
+	"github.com/wattline/wattline/internal/audit"
 	"github.com/wattline/wattline/internal/bus"
 	"github.com/wattline/wattline/internal/config"
 	"github.com/wattline/wattline/internal/lifecycle"
@@ -45,6 +47,8 @@ type process struct {
 	registry *registry.Registry
 	gateway  *api.Gateway
 	plugs    *kasa.Client
+	accounts *accounts.Accounts
+	audit    *audit.Log
 	checks   []api.ReadyCheck
 }
 

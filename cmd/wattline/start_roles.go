@@ -153,6 +153,9 @@ func (p *process) journalDropped(from, to uint64) {
 }
 
 func (p *process) startGateway(ctx context.Context) error {
+	if err := p.startAccounts(ctx); err != nil {
+		return err
+	}
 	commands, err := commandlog.Open(ctx, commandlog.Options{Path: p.path("commands.sqlite"), Log: p.log, Metrics: p.metrics})
 	if err != nil {
 		return err
@@ -160,7 +163,8 @@ func (p *process) startGateway(ctx context.Context) error {
 	p.stack.Defer("commands file", commands.Close)
 	p.stack.Go("commands", commands.Run)
 	gateway, err := api.New(api.Options{
-		Bus: p.bus, Identities: everybody{}, Commands: commands, Listen: p.Config.Listen, Timezone: p.Config.Location(), Version: version,
+		Bus: p.bus, Identities: p.accounts, Audit: p.audit, Commands: commands,
+		Listen: p.Config.Listen, Timezone: p.Config.Location(), Version: version,
 		Log: p.log, Metrics: p.metrics, ReadyChecks: p.checks,
 	})
 	if err != nil {

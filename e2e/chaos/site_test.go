@@ -109,6 +109,19 @@ func (s *site) furnish() {
 	s.addRole(plan.Archive, []string{"history", "hook"}, "store: archive")
 	s.addRole(plan.Hook, []string{"gateway", "hook"}, append(influx(plan.Cable(plan.Hook, plan.Influxd)), "listen: "+hook, "data: "+s.disks[plan.HookDisk].dir)...)
 	s.addRole(plan.History, []string{"history"}, influx(plan.Cable(plan.History, plan.Influxd))...)
+	s.admit(filepath.Join(s.roles[plan.Gateway].dir, "data"))
+	s.admit(s.disks[plan.HookDisk].dir)
+}
+
+// admit puts the admin's token into a data folder before its first start.
+func (s *site) admit(data string) {
+	s.t.Helper()
+	if err := os.MkdirAll(data, 0o700); err != nil {
+		s.t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(data, "admin.token"), []byte(adminToken), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
 }
 
 func (s *site) freeAddr() string {

@@ -139,4 +139,3 @@ func refused(t testing.TB, a *accounts.Accounts, r *http.Request) {
 }
 
 const soon = time.Second
-

@@ -45,6 +45,7 @@ func (c Config) check() error {
 	if c.Instance != "" {
 		found.check("instance", wattline.CheckID(c.Instance))
 	}
+	found.check("audit_retention", checkRetention(c.AuditRetention))
 	found.check("topic_root", wattline.CheckLocation(c.TopicRoot))
 	if c.Poll < wattline.MinPoll || c.Poll > wattline.MaxPoll {
 		found.fail("poll", fmt.Sprintf("must lie between %v and %v", wattline.MinPoll, wattline.MaxPoll))

@@ -77,6 +77,8 @@ type Config struct {
 	// SwitchOnPerS is how many devices of the site are switched on in a second at
 	// most, against inrush; 0 is any number.
 	SwitchOnPerS float64 `yaml:"switch_on_per_s"`
+	// AuditRetention is for how long the audit keeps who did what; 0s for ever.
+	AuditRetention time.Duration `yaml:"audit_retention"`
 	// Networks are those that devices from elsewhere than this file may be in.
 	Networks []string `yaml:"networks"`
 	// Devices are those that the registry publishes.
@@ -148,6 +150,7 @@ func Default() Config {
 		Broker:           Broker{Embedded},
 		Store:            StoreArchive,
 		ArchiveRetention: twoYears,
+		AuditRetention:   twoYears,
 		Influx:           Influx{Retention: twoYears},
 		Journal:          Journal{MaxMegabytes: 1024, MaxAge: 30 * 24 * time.Hour},
 		Poll:             5 * time.Second,
