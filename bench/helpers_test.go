@@ -55,6 +55,10 @@ type systemOptions struct {
 	poll    time.Duration
 	// broker is an outside one; empty is the embedded one.
 	broker string
+	// elsewhere has nobody poll the devices: they belong to another site.
+	elsewhere bool
+	// more is appended to the configuration.
+	more string
 }
 
 // adminToken is put into the data folder, where the start makes it the admin's.
@@ -74,9 +78,13 @@ func up(b *testing.B, options systemOptions) system {
 	} else {
 		fmt.Fprintf(&text, "broker: %s\n", options.broker)
 	}
-	text.WriteString("switch_on_per_s: 0\ndevices:\n") // what is measured is not the pace
+	text.WriteString("switch_on_per_s: 0\n" + options.more + "devices:\n") // what is measured is not the pace
+	site, wanted := "hq", "up"
+	if options.elsewhere {
+		site, wanted = "elsewhere", "unknown"
+	}
 	for _, d := range options.devices {
-		fmt.Fprintf(&text, "  - {id: %q, kind: %q, location: %q, address: %q}\n", d.ID, d.Kind, d.Location, d.Address)
+		fmt.Fprintf(&text, "  - {id: %q, kind: %q, location: %q, address: %q, site: %s}\n", d.ID, d.Kind, d.Location, d.Address, site)
 	}
 	if err := os.WriteFile(filepath.Join(folder, "admin.token"), []byte(adminToken), 0o600); err != nil {
 		b.Fatal(err)
@@ -94,13 +102,14 @@ func up(b *testing.B, options systemOptions) system {
 			b.Fatalf("wattline ended: %s", running.Output())
 		default:
 		}
-		return s.allUp(len(options.devices))
+		return s.all(wanted, len(options.devices))
 	})
 	return s
 }
 
-func (s system) allUp(devices int) error {
-	response, err := get(s.url + "/api/v1/devices?state=up&limit=1000")
+// all tells whether so many devices are in a state.
+func (s system) all(state string, devices int) error {
+	response, err := get(s.url + "/api/v1/devices?limit=1000&state=" + state)
 	if err != nil {
 		return err
 	}
@@ -112,7 +121,7 @@ func (s system) allUp(devices int) error {
 		return err
 	}
 	if want := min(devices, 1000); len(page.Devices) < want {
-		return fmt.Errorf("%d of %d devices are up", len(page.Devices), want)
+		return fmt.Errorf("%d of %d devices are %s", len(page.Devices), want, state)
 	}
 	return nil
 }

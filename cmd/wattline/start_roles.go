@@ -9,6 +9,7 @@ import (
 	"github.com/wattline/wattline/agents/controller"
 	"github.com/wattline/wattline/agents/kasa"
 	"github.com/wattline/wattline/api"
+	"github.com/wattline/wattline/api/live"
 	"github.com/wattline/wattline/components"
 	"github.com/wattline/wattline/components/history"
 	"github.com/wattline/wattline/components/registry"
@@ -166,6 +167,8 @@ func (p *process) startGateway(ctx context.Context) error {
 		Bus: p.bus, Identities: p.accounts, Audit: p.audit, Commands: commands,
 		Listen: p.Config.Listen, Timezone: p.Config.Location(), Version: version,
 		Log: p.log, Metrics: p.metrics, ReadyChecks: p.checks,
+		Live:    live.Options{Seats: p.Config.Live.Connections, SeatsEach: p.Config.Live.ConnectionsEach},
+		Origins: p.Config.CORS.Origins,
 	})
 	if err != nil {
 		return err

@@ -56,6 +56,7 @@ func (c Config) check() error {
 	_, err := fence.Parse(c.Networks)
 	found.check("networks", err)
 	c.checkHTTP(&found)
+	c.checkLive(&found)
 	c.checkBroker(&found)
 	c.checkBrokerTLS(&found)
 	c.checkStore(&found)

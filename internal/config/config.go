@@ -72,6 +72,8 @@ type Config struct {
 	Influx Influx `yaml:"influx"`
 	// Journal bounds what a collector keeps for hooks that are away.
 	Journal Journal `yaml:"journal"`
+	// Live bounds the connections that listen to live events.
+	Live Live `yaml:"live"`
 	// Poll is the interval for devices without their own.
 	Poll time.Duration `yaml:"poll"`
 	// SwitchOnPerS is how many devices of the site are switched on in a second at
@@ -153,6 +155,7 @@ func Default() Config {
 		AuditRetention:   twoYears,
 		Influx:           Influx{Retention: twoYears},
 		Journal:          Journal{MaxMegabytes: 1024, MaxAge: 30 * 24 * time.Hour},
+		Live:             Live{Connections: 4096, ConnectionsEach: 256},
 		Poll:             5 * time.Second,
 		SwitchOnPerS:     10,
 		Networks:         fence.Private().Texts(),
