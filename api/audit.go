@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"net"
 
 	"github.com/gin-gonic/gin"
 
@@ -28,15 +27,6 @@ func (g *Gateway) origin(c *gin.Context) origin {
 
 // actor is the origin on the bus: the name and from where.
 func (o origin) actor() string { return o.who + "@" + o.remote }
-
-// hostOf is a remote address without its port.
-func hostOf(remote string) string {
-	host, _, err := net.SplitHostPort(remote)
-	if err != nil {
-		return remote
-	}
-	return host
-}
 
 func (o origin) signs(entry audit.Entry) audit.Entry {
 	entry.Who, entry.Address, entry.RequestID = o.who, hostOf(o.remote), o.requestID

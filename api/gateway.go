@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -63,8 +64,12 @@ func New(options Options) (*Gateway, error) {
 	if g.engine, err = g.routes(); err != nil {
 		return nil, err
 	}
-	g.handler, err = compressed(g.engine)
-	return g, err
+	answers, err := compressed(g.engine)
+	if err != nil {
+		return nil, err
+	}
+	g.handler = g.front(answers)
+	return g, nil
 }
 
 // Handler serves the routes without a listener of its own. The devices are
@@ -89,9 +94,17 @@ func (g *Gateway) Listen() error {
 			return fmt.Errorf("listen on %s: %w", g.options.Listen, err)
 		}
 	}
-	g.listener.Store(&listener)
 	address, ok := listener.Addr().(*net.TCPAddr)
 	g.loopback.Store(ok && address.IP.IsLoopback())
+	if !g.loopback.Load() && g.options.TLS == nil && len(g.options.Proxies) == 0 {
+		g.log.Warn("the HTTP API can be reached by other machines without TLS: tokens and passwords can be overheard; "+
+			"set tls, or listen on loopback behind a proxy that has TLS", "address", listener.Addr().String())
+	}
+	listener = &boundedListener{
+		Listener: listener, most: g.options.Limits.Connections, mostOfOne: g.options.Limits.ConnectionsOfOne,
+		isProxy: g.isProxy, refused: g.meters.refused.Inc, each: make(map[netip.Prefix]int),
+	}
+	g.listener.Store(&listener)
 	return nil
 }
 
@@ -133,13 +146,22 @@ func (g *Gateway) Run(ctx context.Context) error {
 	group.Go(func() error { g.shadow.reconcile(running, g.bus); return nil })
 	group.Go(func() error {
 		g.log.Info("serving the HTTP API", "address", g.Addr())
-		if err := server.Serve(*g.listener.Load()); !errors.Is(err, http.ErrServerClosed) {
+		if err := g.serveOn(server, *g.listener.Load()); !errors.Is(err, http.ErrServerClosed) {
 			return fmt.Errorf("serve: %w", err)
 		}
 		return nil
 	})
 	group.Go(func() error { return g.shutDown(running, server) })
 	return group.Wait()
+}
+
+// serveOn serves HTTP/1.1, and with TLS HTTP/2 as well.
+func (g *Gateway) serveOn(server *http.Server, listener net.Listener) error {
+	if g.options.TLS == nil {
+		return server.Serve(listener)
+	}
+	server.TLSConfig = g.options.TLS
+	return server.ServeTLS(listener, "", "")
 }
 
 // shutDown waits for the end and then for the requests under way.
@@ -158,19 +180,17 @@ func (g *Gateway) shutDown(ctx context.Context, server *http.Server) error {
 // The bounds of a connection. What a handler may take is added to the time for
 // writing.
 const (
-	readHeaderTimeout = 5 * time.Second
-	readTimeout       = 10 * time.Second
-	idleTimeout       = 60 * time.Second
-	maxHeaderBytes    = 32 << 10
-	writeMargin       = 15 * time.Second
+	idleTimeout    = 60 * time.Second
+	maxHeaderBytes = 32 << 10
+	writeMargin    = 15 * time.Second
 )
 
 func (g *Gateway) newServer() *http.Server {
 	longest := max(maxCommandTime, g.options.Limits.QueryTimeout, g.options.Limits.CommandTimeout)
 	return &http.Server{
 		Handler:           g.handler,
-		ReadHeaderTimeout: readHeaderTimeout,
-		ReadTimeout:       readTimeout,
+		ReadHeaderTimeout: g.options.Limits.HeaderTimeout,
+		ReadTimeout:       g.options.Limits.BodyTimeout,
 		WriteTimeout:      longest + writeMargin,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,

@@ -26,7 +26,6 @@ const requestIDHeader = "X-Request-Id"
 func (g *Gateway) around(c *gin.Context) {
 	start := time.Now()
 	c.Header(requestIDHeader, requestID(c.Request.Header[requestIDHeader]))
-	c.Header("X-Content-Type-Options", "nosniff")
 	c.Header("Cache-Control", "no-store")
 	defer g.finish(c, start)
 	defer func() {
@@ -160,6 +159,7 @@ type meters struct {
 	requests *telemetry.CounterVec
 	duration *telemetry.HistogramVec
 	inFlight telemetry.Gauge
+	refused  telemetry.Counter
 }
 
 func newMeters(registry *telemetry.Registry) *meters {
@@ -170,5 +170,7 @@ func newMeters(registry *telemetry.Registry) *meters {
 		duration: registry.HistogramVec("wattline_api_request_duration_seconds",
 			"Time from the request's header to the end of its response, by route.", buckets, "route"),
 		inFlight: registry.Gauge("wattline_api_requests_in_flight", "Requests being served."),
+		refused: registry.Counter("wattline_api_connections_refused_total",
+			"Connections closed at once, because too many are open, or too many of one client."),
 	}
 }

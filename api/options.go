@@ -3,9 +3,11 @@ package api
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
+	"net/netip"
 	"time"
 
 	"github.com/wattline/wattline/api/live"
@@ -46,9 +48,14 @@ type Options struct {
 	Limits      Limits
 	// Live bounds the live connections.
 	Live live.Options
-	// Origins are those of pages elsewhere that may open a WebSocket with the session
-	// of whoever visits them: https://dashboard.example.
+	// Origins are those of pages elsewhere, such as https://dashboard.example, that may
+	// use the API with a token of theirs, and open a WebSocket with the session of
+	// whoever visits them.
 	Origins []string
+	// TLS is for the listener; nil is plain HTTP.
+	TLS *tls.Config
+	// Proxies are believed about who asks (X-Forwarded-For, X-Forwarded-Proto).
+	Proxies []netip.Prefix
 }
 
 // ReadyCheck is something that must be in order before requests are sent here.
@@ -65,6 +72,12 @@ type Limits struct {
 	BodyBytes int64
 	// ReplyBytes of a component's answer that is passed on; 1 MiB.
 	ReplyBytes int
+	// Connections open at once, 8,192, and of one client, 1,024: an IPv4 address or an
+	// IPv6 /64. Trusted proxies may have all.
+	Connections, ConnectionsOfOne int
+	// HeaderTimeout is what a client has for the header of a request, 5 s, and
+	// BodyTimeout for the whole of it, 10 s.
+	HeaderTimeout, BodyTimeout time.Duration
 	// Requests below /api served at once; 512.
 	Requests int
 	// Devices kept in the shadow; 20,000. As many again may be kept of which
@@ -96,6 +109,10 @@ func (l Limits) withDefaults() Limits {
 	return Limits{
 		BodyBytes:        cmp.Or(l.BodyBytes, 1<<20),
 		ReplyBytes:       cmp.Or(l.ReplyBytes, 1<<20),
+		Connections:      cmp.Or(l.Connections, 8192),
+		ConnectionsOfOne: cmp.Or(l.ConnectionsOfOne, 1024),
+		HeaderTimeout:    cmp.Or(l.HeaderTimeout, 5*time.Second),
+		BodyTimeout:      cmp.Or(l.BodyTimeout, 10*time.Second),
 		Requests:         cmp.Or(l.Requests, 512),
 		Devices:          cmp.Or(l.Devices, 20_000),
 		CommandDevices:   cmp.Or(l.CommandDevices, 1000),

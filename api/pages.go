@@ -51,7 +51,6 @@ func servePage(file, kind string) handler {
 			return err
 		}
 		c.Header("Content-Security-Policy", pageSecurity)
-		c.Header("Referrer-Policy", "no-referrer")
 		return writeTagged(c, tag, kind, content)
 	}
 }
