@@ -19,6 +19,11 @@ func (g *Gateway) front(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r = g.made(r)
 		secureHeaders(w.Header(), encrypted(r))
+		if len(r.TransferEncoding) > 0 {
+			// A proxy may see another end of a body in chunks, and what follows as part of
+			// it: nothing follows.
+			w.Header().Set("Connection", "close")
+		}
 		next.ServeHTTP(w, r)
 	})
 }

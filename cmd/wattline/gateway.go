@@ -57,7 +57,7 @@ func (o *gatewayOptions) client(command *cobra.Command) (*gatewayClient, error) 
 		if err != nil {
 			return nil, err
 		}
-		from, base, data = "listen", "http://"+reached(local.Listen), local.Data
+		from, base, data = "listen", local.TLS.Scheme()+"://"+reached(local.Listen), local.Data
 	}
 	parsed, err := url.Parse(base)
 	if err != nil || parsed.Scheme != "http" && parsed.Scheme != "https" || parsed.Host == "" {

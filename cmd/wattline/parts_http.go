@@ -5,10 +5,25 @@ import (
 	"crypto/tls"
 	"fmt"
 	"os"
+	"slices"
 
+	"github.com/wattline/wattline/api"
 	"github.com/wattline/wattline/internal/acme"
 	"github.com/wattline/wattline/internal/tlsfiles"
 )
+
+// secureHTTP sets how the gateway is reached, and whom it believes.
+func (p *process) secureHTTP(options *api.Options) (err error) {
+	if options.TLS, err = p.httpTLS(); err != nil {
+		return err
+	}
+	if options.Proxies, err = p.Config.Proxies(); err != nil {
+		return fmt.Errorf("trusted_proxies %w", err)
+	}
+	options.Origins = p.Config.CORS.Origins
+	options.Hosts = slices.Concat(p.Config.Hosts, p.Config.TLS.ACME.Hosts)
+	return nil
+}
 
 // httpTLS is for the HTTP listener; nil for plain HTTP.
 func (p *process) httpTLS() (*tls.Config, error) {

@@ -163,13 +163,16 @@ func (p *process) startGateway(ctx context.Context) error {
 	}
 	p.stack.Defer("commands file", commands.Close)
 	p.stack.Go("commands", commands.Run)
-	gateway, err := api.New(api.Options{
+	options := api.Options{
 		Bus: p.bus, Identities: p.accounts, Audit: p.audit, Commands: commands,
 		Listen: p.Config.Listen, Timezone: p.Config.Location(), Version: version,
 		Log: p.log, Metrics: p.metrics, ReadyChecks: p.checks,
-		Live:    live.Options{Seats: p.Config.Live.Connections, SeatsEach: p.Config.Live.ConnectionsEach},
-		Origins: p.Config.CORS.Origins,
-	})
+		Live: live.Options{Seats: p.Config.Live.Connections, SeatsEach: p.Config.Live.ConnectionsEach},
+	}
+	if err := p.secureHTTP(&options); err != nil {
+		return err
+	}
+	gateway, err := api.New(options)
 	if err != nil {
 		return err
 	}

@@ -87,7 +87,7 @@ func runRoles(command *cobra.Command, logging *logOptions, file string, chosen r
 		return err
 	}
 	if p.gateway != nil {
-		fmt.Fprintf(command.OutOrStdout(), "wattline %s serves http://%s\n", version, reached(p.gateway.Addr()))
+		fmt.Fprintf(command.OutOrStdout(), "wattline %s serves %s://%s\n", version, loaded.TLS.Scheme(), reached(p.gateway.Addr()))
 	}
 	return p.wait(command.Context())
 }

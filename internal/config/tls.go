@@ -20,6 +20,14 @@ type TLS struct {
 // On tells whether there is TLS at all.
 func (t TLS) On() bool { return t.Cert != "" || t.ACME.On() }
 
+// Scheme is https or http.
+func (t TLS) Scheme() string {
+	if t.On() {
+		return "https"
+	}
+	return "http"
+}
+
 // ACME has an authority such as Let's Encrypt issue and renew the certificate. It
 // must reach the listener at port 443 of each host.
 type ACME struct {
