@@ -3,6 +3,8 @@ package api_test
 import (
 	"net/http"
 	"net/url"
+	"regexp"
+	"strconv"
 	"testing"
 	"time"
 
@@ -11,6 +13,7 @@ import (
 
 	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/api"
+	"github.com/wattline/wattline/internal/calendar"
 )
 
 func TestAggregatesAreAskedOfHistory(t *testing.T) {
@@ -90,10 +93,10 @@ func TestAnAggregateThatMeansNothingIsRefusedWithTheParameter(t *testing.T) {
 func TestWhatIsTooLargeSaysWhatWouldBeAccepted(t *testing.T) {
 	o := open(t, func(options *api.Options) { options.Limits.Rows, options.Limits.Windows = 100, 60 })
 	for query, want := range map[string]string{
-		"from=2026-03-01&to=2026-03-05&window=hour": "hour makes 97 windows of this period, each with 5 groups; at most 60 windows " +
-			"and 100 rows are answered: take a longer window, or a period of up to 20 hours",
-		"from=2026-03-01&to=2026-03-03&window=hour": "hour makes 49 windows of this period, each with 5 groups; at most 60 windows " +
-			"and 100 rows are answered: take a longer window, up to 2 groups, or a period of up to 20 hours",
+		"from=2026-03-01&to=2026-03-05&window=hour": "hour makes 96 windows of this period, each with 5 groups; at most 60 windows " +
+			"and 100 rows are answered: take a longer window, or a period of up to 19 hours",
+		"from=2026-03-01&to=2026-03-03&window=hour": "hour makes 48 windows of this period, each with 5 groups; at most 60 windows " +
+			"and 100 rows are answered: take a longer window, up to 2 groups, or a period of up to 19 hours",
 	} {
 		for _, path := range []string{"/api/v1/consumption?", "/api/v1/aggregate?field=power&op=mean&format=csv&"} {
 			a := o.get(t, path+query)
@@ -111,6 +114,49 @@ func TestWhatIsTooLargeSaysWhatWouldBeAccepted(t *testing.T) {
 	if a := o.get(t, "/api/v1/aggregate?field=power&op=mean&from=2001-01-01"); a.status != http.StatusOK {
 		t.Errorf("%s", a.body)
 	}
+}
+
+// TestAPeriodThatIsOfferedIsAccepted wherever in its windows it begins.
+func TestAPeriodThatIsOfferedIsAccepted(t *testing.T) {
+	const windows = 40
+	o := open(t, func(options *api.Options) { options.Limits.Rows, options.Limits.Windows = 100, windows })
+	offered := regexp.MustCompile(`a period of up to (\d+) hours`)
+	zone, err := time.LoadLocation("Europe/Madrid")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rapid.Check(t, func(r *rapid.T) {
+		window := rapid.SampledFrom([]wattline.Window{"quarter", "hour", "day", "week", "month", "year"}).Draw(r, "window")
+		from := time.Date(2019, 3, 1, 0, rapid.IntRange(0, 60*24*60).Draw(r, "minute"), 0, 0, time.UTC)
+		groups := rapid.SampledFrom([]string{"all", "device"}).Draw(r, "group_by")
+		get := func(to time.Time) answer {
+			values := url.Values{
+				"tz": {zone.String()}, "window": {string(window)}, "from": {from.Format(time.RFC3339)}, "to": {to.Format(time.RFC3339)},
+				"group_by": {groups},
+			}
+			return o.get(t, "/api/v1/consumption?"+values.Encode())
+		}
+		refused := get(from.Add(time.Duration(rapid.IntRange(1, 60_000).Draw(r, "hours")) * time.Hour))
+		if refused.status == http.StatusOK {
+			return
+		}
+		found := offered.FindStringSubmatch(string(refused.body))
+		if found == nil {
+			r.Fatalf("offers nothing: %s", refused.body)
+		}
+		hours, _ := strconv.Atoi(found[1])
+		to := from.Add(time.Duration(hours) * time.Hour)
+		if a := get(to); a.status != http.StatusOK {
+			r.Fatalf("%s, but then %s", refused.body, a.body)
+		}
+		cuts := 0
+		for at := from; at.Before(to); at = calendar.Next(window, at, zone) {
+			cuts++
+		}
+		if cuts > windows {
+			r.Fatalf("%s: that has %d windows", refused.body, cuts)
+		}
+	})
 }
 
 // TestDatesOfAnyZoneFollowOneAnother: whatever the clocks of a zone do, the days

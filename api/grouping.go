@@ -95,16 +95,20 @@ func shortest(window wattline.Window) time.Duration {
 // checkWindows refuses a query of too many windows before anybody works on it,
 // and says what would be accepted.
 func (l Limits) checkWindows(window wattline.Window, period time.Duration, groups int) error {
-	windows := int(period/shortest(window)) + 1
+	windows := int(period / shortest(window))
+	if period%shortest(window) > 0 {
+		windows++
+	}
 	most := min(l.Windows, l.Rows/max(groups, 1))
 	if windows <= most {
 		return nil
 	}
 	accepted := "a longer window"
-	if windows <= l.Windows {
-		accepted += fmt.Sprintf(", up to %d groups", l.Rows/windows)
+	// A period that begins within a window has a part of one more.
+	if fewer := l.Rows / (windows + 1); windows < l.Windows && fewer > 0 {
+		accepted += fmt.Sprintf(", up to %d groups", fewer)
 	}
-	if longest := time.Duration(most) * shortest(window); most > 0 {
+	if longest := time.Duration(most-1) * shortest(window); longest > 0 {
 		accepted += fmt.Sprintf(", or a period of up to %d hours", int(longest.Hours()))
 	}
 	return wattline.Invalid(wattline.FieldError{Field: "window", Reason: fmt.Sprintf(

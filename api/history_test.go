@@ -181,8 +181,8 @@ func TestAConsumptionQueryThatIsTooLargeIsRefusedWithWhatWouldDo(t *testing.T) {
 	o := open(t)
 	a := o.get(t, "/api/v1/consumption?from=2016-01-01&to=2026-01-01&window=quarter")
 	wantProblem(t, a, wattline.CodeInvalid, "window")
-	if reason := a.problem(t).Fields[0].Reason; reason != "quarter makes 350689 windows of this period, each with 5 groups; "+
-		"at most 40000 windows and 1000000 rows are answered: take a longer window, or a period of up to 10000 hours" {
+	if reason := a.problem(t).Fields[0].Reason; reason != "quarter makes 350688 windows of this period, each with 5 groups; "+
+		"at most 40000 windows and 1000000 rows are answered: take a longer window, or a period of up to 9999 hours" {
 		t.Error(reason)
 	}
 	if len(o.bus.asks()) != 0 {

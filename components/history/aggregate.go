@@ -3,6 +3,7 @@ package history
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"github.com/wattline/wattline"
@@ -85,7 +86,19 @@ func (h *History) aggregateSummaries(ctx context.Context, page grid, operation w
 
 // aggregateReadings shrinks the page to what may be read for it.
 func (h *History) aggregateReadings(ctx context.Context, of part, operation wattline.Operation) (grid, []cell, error) {
+	select {
+	case h.raw <- struct{}{}:
+		defer func() { <-h.raw }()
+	default:
+		return grid{}, nil, wattline.Errorf(wattline.CodeBusy,
+			"%s has to look at every reading, and %d such questions are being answered: ask again in some seconds; %s do not have to wait",
+			operation.Op, rawAtOnce, cheap(operation.Field))
+	}
 	page, err := h.affordable(ctx, of, operation)
+	if err != nil {
+		return grid{}, nil, err
+	}
+	owed, err := h.counted(ctx, page)
 	if err != nil {
 		return grid{}, nil, err
 	}
@@ -101,17 +114,27 @@ func (h *History) aggregateReadings(ctx context.Context, of part, operation watt
 		}
 	}
 	taken := 0
-	err = h.eachReading(ctx, page, func(rows []int, r wattline.Reading) error {
+	err = h.eachReading(ctx, page.widened(), func(rows []int, r wattline.Reading) error {
 		v := valued{value: operation.Field.Of(r), at: r.Time, device: r.Device}
+		asked := page.holds(r.Time.Time)
 		for _, row := range rows {
-			takers[row].take(v)
+			owed[row]--
+			if asked {
+				takers[row].take(v)
+			}
 		}
 		if taken += len(rows); taken > worstEstimate*h.maxReadings {
 			return tooMany(operation, "more than %d readings were found, and %d are the most", taken, h.maxReadings)
 		}
 		return nil
 	})
-	return page, cells, err
+	if err != nil {
+		return grid{}, nil, err
+	}
+	if row := slices.IndexFunc(owed, func(n int64) bool { return n > 0 }); row >= 0 {
+		return grid{}, nil, h.refuseGone(ctx, gone{whole: of.whole, page: page, row: row, readings: owed[row]}, operation)
+	}
+	return page, cells, nil
 }
 
 // valued is a reading's value of the field.

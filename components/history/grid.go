@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/wattline/wattline"
@@ -83,29 +84,52 @@ func gridOf(q question, found []wattline.FieldError) (whole grid, row int, err e
 	}
 	switch {
 	case q.cursor != "":
-		if row, err = strconv.Atoi(q.cursor); err != nil || row <= 0 || row >= whole.rows() {
+		place, ok := cursorPlace(q.cursor)
+		if row, _ = whole.rowAfter(place); !ok || row < 0 {
 			return grid{}, 0, invalid("cursor", cursorReason)
 		}
 	case q.after != nil:
-		if row = whole.rowAfter(*q.after); row == 0 {
+		var is bool
+		if row, is = whole.rowAfter(*q.after); !is {
 			return grid{}, 0, invalid("after", "must be the group and the start of a row of this query, with its own from, to and window")
 		}
 	}
 	return whole, row, nil
 }
 
-// rowAfter is the number of the row after a named one; 0 where there is no such.
-func (g grid) rowAfter(place wattline.RowPlace) int {
+// rowAfter is the number of the row after a named one, and whether that one is there.
+// Where only its group is not, it is the row after where that would be; where no window
+// begins there, it is negative.
+func (g grid) rowAfter(place wattline.RowPlace) (row int, is bool) {
 	window, begins := slices.BinarySearchFunc(g.edges[:g.windows()], place.Start.Time, func(edge, at time.Time) int {
 		return wattline.At(edge).Compare(at)
 	})
+	if !begins {
+		return -1, false
+	}
 	group, is := slices.BinarySearchFunc(g.groups, place.Group, func(g wattline.Group, name string) int {
 		return cmp.Compare(g.Name, name)
 	})
-	if !begins || !is {
-		return 0
+	row = window*len(g.groups) + group
+	if is {
+		row++
 	}
-	return window*len(g.groups) + group + 1
+	return row, is
+}
+
+// placeCursor is a row's place as text. It names the group, and not the row's number:
+// groups come and go with their devices from page to page.
+func placeCursor(place wattline.RowPlace) string {
+	return strconv.FormatInt(place.Start.UnixMilli(), 10) + "." + place.Group
+}
+
+func cursorPlace(cursor string) (place wattline.RowPlace, ok bool) {
+	ms, group, dotted := strings.Cut(cursor, ".")
+	at, err := strconv.ParseInt(ms, 10, 64)
+	if err != nil || !dotted || at < 0 || at > latestCursor {
+		return place, false
+	}
+	return wattline.RowPlace{Group: group, Start: wattline.AtMilli(at)}, true
 }
 
 const cursorReason = "is not one of this query's"
@@ -184,10 +208,12 @@ func (g grid) shrink(cost func(grid) int, most int) grid {
 
 // next is the cursor of the page that follows one that began with a row.
 func (g grid) next(row int, page grid) string {
-	if row += page.rows(); row < g.rows() {
-		return strconv.Itoa(row)
+	if row+page.rows() >= g.rows() {
+		return ""
 	}
-	return ""
+	return placeCursor(wattline.RowPlace{
+		Group: page.groups[len(page.groups)-1].Name, Start: wattline.At(page.edges[page.windows()-1]),
+	})
 }
 
 func distinct(devices []string) []string {

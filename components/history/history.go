@@ -19,8 +19,13 @@ const (
 	maxDevices   = 10_000
 )
 
-// defaultMaxReadings is of Options.MaxReadings.
-const defaultMaxReadings = 1_000_000
+const (
+	// defaultMaxReadings is of Options.MaxReadings.
+	defaultMaxReadings = 1_000_000
+	// rawAtOnce is how many aggregates of raw readings run at once. Each takes seconds
+	// of a processor: more of them would all be late, and everybody else as well.
+	rawAtOnce = 2
+)
 
 // Options make a History.
 type Options struct {
@@ -36,13 +41,14 @@ type History struct {
 	store       store.Store
 	log         *slog.Logger
 	maxReadings int
+	raw         chan struct{} // a place for each aggregate of raw readings
 }
 
 // New makes the component; components.Serve runs it.
 func New(options Options) *History {
 	return &History{
 		store: options.Store, log: options.Log.With("role", wattline.RoleHistory),
-		maxReadings: cmp.Or(options.MaxReadings, defaultMaxReadings),
+		maxReadings: cmp.Or(options.MaxReadings, defaultMaxReadings), raw: make(chan struct{}, rawAtOnce),
 	}
 }
 

@@ -1,9 +1,12 @@
 package history
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/wattline/wattline"
@@ -33,7 +36,7 @@ func (h *History) affordable(ctx context.Context, of part, operation wattline.Op
 	}
 	for row, readings := range estimates {
 		if readings > float64(h.maxReadings) {
-			return grid{}, h.refuse(counted, row, readings, operation)
+			return grid{}, h.refuse(ctx, counted, row, operation)
 		}
 	}
 	columns := len(counted.groups)
@@ -48,17 +51,67 @@ func (h *History) affordable(ctx context.Context, of part, operation wattline.Op
 	}, h.maxReadings), nil
 }
 
-// refuse says what would be accepted instead of a row of so many readings.
-func (h *History) refuse(g grid, row int, readings float64, operation wattline.Operation) error {
+// refuse says what would be accepted instead of a row that takes too many readings.
+func (h *History) refuse(ctx context.Context, g grid, row int, operation wattline.Operation) error {
 	window, group := g.window(row/len(g.groups)), g.groups[row%len(g.groups)]
-	share := float64(h.maxReadings) / readings
-	longest := time.Duration(float64(window.end.Sub(window.start)) * share).Truncate(time.Minute)
-	accepted := fmt.Sprintf("a window or period of up to %v", longest)
-	if devices := int(float64(len(group.Devices)) * share); devices > 0 {
-		accepted += fmt.Sprintf(", or groups of up to %d devices", devices)
+	shorter, err := h.shorter(ctx, span{g.edges[0], g.edges[len(g.edges)-1]}, group)
+	if err != nil {
+		return err
 	}
-	return tooMany(operation, "about %.0f of group %.80q from %s to %s, and %d are the most: ask for %s",
-		readings, group.Name, wattline.At(window.start), wattline.At(window.end), h.maxReadings, accepted)
+	fewer, err := h.fewer(ctx, g, group)
+	if err != nil {
+		return err
+	}
+	accepted := strings.Join(append(shorter, fewer...), ", or ")
+	return tooMany(operation, "group %.80q has more than %d from %s to %s: ask for %s",
+		group.Name, h.maxReadings, wattline.At(window.start), wattline.At(window.end), cmp.Or(accepted, "less"))
+}
+
+// fewer offers a number of devices: so many of the group fit into each window.
+func (h *History) fewer(ctx context.Context, g grid, group wattline.Group) (offer []string, err error) {
+	each := grid{edges: g.edges}
+	for _, device := range group.Devices {
+		each.groups = append(each.groups, wattline.Group{Name: device, Devices: []string{device}})
+	}
+	if each.rows() > maxRows {
+		return nil, nil
+	}
+	readings, err := h.estimate(ctx, each)
+	if err != nil {
+		return nil, err
+	}
+	if devices := int(float64(h.maxReadings) / slices.Max(readings)); devices > 0 {
+		offer = append(offer, fmt.Sprintf("groups of up to %d devices", devices))
+	}
+	return offer, nil
+}
+
+// shorter offers a length of time, by the densest day of a group within a period: on
+// others there may be next to nothing.
+func (h *History) shorter(ctx context.Context, period span, group wattline.Group) (offer []string, err error) {
+	days := grid{groups: []wattline.Group{group}, edges: utcDays(period)}
+	perDay, err := h.estimate(ctx, days)
+	if err != nil {
+		return nil, err
+	}
+	most, perHour := 0.0, 0.0
+	for i, readings := range perDay {
+		most = max(most, readings)
+		perHour = max(perHour, readings/days.window(i).end.Sub(days.window(i).start).Hours())
+	}
+	// A period of so many days touches one more.
+	if whole := int(float64(h.maxReadings)/most) - 1; whole > 0 {
+		offer = append(offer, fmt.Sprintf("a window or period of up to %d days", whole))
+	} else if longest := time.Duration(float64(h.maxReadings) / perHour * float64(time.Hour)).Truncate(store.QuarterHour); longest > 0 {
+		offer = append(offer, fmt.Sprintf("a window of up to %v", longest))
+	}
+	return offer, nil
+}
+
+// utcDays are the edges of a period's days.
+func utcDays(period span) []time.Time {
+	cuts, _ := edges(wattline.WindowDay, period.start, period.end, time.UTC, math.MaxInt)
+	return cuts
 }
 
 func tooMany(o wattline.Operation, format string, args ...any) error {

@@ -81,14 +81,16 @@ func positionCursor(p store.Position) string {
 	return strconv.FormatInt(p.Time.UnixMilli(), 10) + "." + p.Device
 }
 
+// latestCursor bounds the times in cursors, in milliseconds: in the year 2248.
+const latestCursor = 1 << 43
+
 func cursorPosition(cursor string) (p store.Position, ok bool) {
 	if cursor == "" {
 		return p, true
 	}
 	ms, device, _ := strings.Cut(cursor, ".")
 	at, err := strconv.ParseInt(ms, 10, 64)
-	const latest = 1 << 43 // in the year 2248
-	if err != nil || at < 0 || at > latest || wattline.CheckID(device) != nil {
+	if err != nil || at < 0 || at > latestCursor || wattline.CheckID(device) != nil {
 		return p, false
 	}
 	return store.Position{Device: device, Time: wattline.AtMilli(at).Time}, true
