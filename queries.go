@@ -9,6 +9,7 @@ const (
 	VerbReadings    = "readings"    // history: ReadingsQuery → ReadingsPage
 	VerbConsumption = "consumption" // history: ConsumptionQuery → ConsumptionPage
 	VerbAggregate   = "aggregate"   // history: AggregateQuery → AggregatePage
+	VerbLast        = "last"        // history: LastQuery → LastPage
 	VerbRebuild     = "rebuild"     // history: RebuildQuery → RebuildPage
 	VerbReplay      = "replay"      // collector: ReplayQuery → ReplayPage
 	VerbRead        = "read"        // collector: GetQuery → FreshState
@@ -155,6 +156,25 @@ type Consumption struct {
 	// Estimated says that energy used while nobody was reading is included, so
 	// that some of it may belong to an earlier window.
 	Estimated bool `json:"estimated,omitempty"`
+}
+
+// LastQuery asks a history for the last reading of each of some devices, at most
+// MaxPage of them.
+type LastQuery struct {
+	Devices []string `json:"devices"`
+}
+
+// LastPage is the answer. Devices of which nothing is kept are left out.
+type LastPage struct {
+	Last []LastReading `json:"last"`
+}
+
+// LastReading is where a device stood. Reading is nil where readings of that age
+// are no longer kept.
+type LastReading struct {
+	Device  string   `json:"device"`
+	Point   Point    `json:"point"`
+	Reading *Reading `json:"reading,omitempty"`
 }
 
 // RebuildQuery asks the history to make the quarter-hours of [From, To) anew from

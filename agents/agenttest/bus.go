@@ -169,6 +169,17 @@ func (b *Bus) Request(ctx context.Context, topic wattline.Topic, body any) (any,
 	}})
 }
 
+// Ask is Request as the one who asks sees it.
+func (b *Bus) Ask(ctx context.Context, ask bus.Ask) (json.RawMessage, error) {
+	ctx, cancel := context.WithTimeout(ctx, ask.Timeout)
+	defer cancel()
+	answer, err := b.Request(ctx, ask.Topic, ask.Body)
+	if err != nil {
+		return nil, err
+	}
+	return b.encode(answer), nil
+}
+
 // Published are the payloads on a topic, decoded, in their order.
 func Published[T any](b *Bus, topic wattline.Topic) []T {
 	b.mu.Lock()

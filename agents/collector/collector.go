@@ -6,6 +6,7 @@ package collector
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -58,6 +59,7 @@ type Journal interface {
 type Bus interface {
 	agents.Bus
 	AnnounceStream(func() (stream string, seq uint64))
+	Ask(ctx context.Context, ask bus.Ask) (json.RawMessage, error)
 }
 
 // Options make a Collector.
@@ -71,6 +73,9 @@ type Options struct {
 	Poll time.Duration
 	// MaxExchanges bounds how many plugs are talked to at once; 1024.
 	MaxExchanges int64
+	// AwaitHistory is how long after the start a history is given to be there, before
+	// devices that nobody else knows of begin without having asked one.
+	AwaitHistory time.Duration
 	Log          *slog.Logger
 	Metrics      *telemetry.Registry
 }
@@ -84,6 +89,8 @@ type Collector struct {
 	contacts     *rate.Limiter
 	journalFails atomic.Bool
 	handover     *handover
+	past         *past
+	started      time.Time
 	complain     rate.Sometimes // belongs to stored
 	watches      watches
 
@@ -106,6 +113,7 @@ func New(options Options) *Collector {
 		contacts:  rate.NewLimiter(contactsPerSecond, contactsBurst),
 		complain:  rate.Sometimes{First: 1, Interval: time.Minute},
 		handover:  newHandover(),
+		past:      newPast(options.Bus),
 		pollers:   map[string]*poller{},
 	}
 	options.Metrics.GaugeFunc("wattline_collector_watched", "Devices that are polled every second because somebody watches.", func() float64 {
@@ -129,6 +137,10 @@ func (c *Collector) Run(ctx context.Context) error {
 		return err
 	}
 	defer stopTakingOver()
+	c.started = time.Now()
+	var asking sync.WaitGroup
+	defer asking.Wait()
+	asking.Go(func() { c.past.run(ctx) })
 	stopFollowing, err := agents.Follow(agents.Following{
 		Bus: c.options.Bus, Site: c.options.Site, Name: wattline.RoleCollector, Log: c.log, Metrics: c.options.Metrics,
 	}, func(_ context.Context, change agents.Change) { c.apply(ctx, change) })

@@ -115,11 +115,47 @@ type journal struct {
 	all   []wattline.Reading
 	memos map[string][]byte
 	fail  error
+	stall chan struct{}
 }
 
 func newJournal() *journal { return &journal{memos: map[string][]byte{}} }
 
-func (j *journal) AppendAll(_ context.Context, readings []wattline.Reading, memo []byte) ([]wattline.Reading, error) {
+// stalls has the disk take what it is given from now on when it is released, no
+// matter who still waits for that.
+func (j *journal) stalls() (release func()) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	stall := make(chan struct{})
+	j.stall = stall
+	return func() { close(stall) }
+}
+
+func (j *journal) AppendAll(ctx context.Context, readings []wattline.Reading, memo []byte) ([]wattline.Reading, error) {
+	j.mu.Lock()
+	stall := j.stall
+	j.mu.Unlock()
+	if stall == nil {
+		return j.commit(readings, memo)
+	}
+	type result struct {
+		kept []wattline.Reading
+		err  error
+	}
+	done := make(chan result, 1)
+	go func() {
+		<-stall
+		kept, err := j.commit(readings, memo)
+		done <- result{kept, err}
+	}()
+	select {
+	case r := <-done:
+		return r.kept, r.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (j *journal) commit(readings []wattline.Reading, memo []byte) ([]wattline.Reading, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.fail != nil {

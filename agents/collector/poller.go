@@ -29,12 +29,13 @@ type poller struct {
 	state     wattline.State
 	published wattline.State
 	previous  *counted
-	// seq is that of the journal's newest reading of the device when it was looked
-	// at, and begun tells that it was.
-	seq   uint64
-	begun bool
 	// lastPace is the interval that held when the previous reading was taken.
 	lastPace time.Duration
+	// begun tells that it was looked what previous is at first. pastAsked is when a
+	// history was first asked for that, pastUnknown that it could not say.
+	begun       bool
+	pastAsked   time.Time
+	pastUnknown bool
 	// swapped limits how often is said that another plug answers.
 	swapped rate.Sometimes
 

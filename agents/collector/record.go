@@ -8,16 +8,19 @@ import (
 	"github.com/wattline/wattline/agents/kasa"
 )
 
-// appendTimeout bounds putting one reading on disk.
-const appendTimeout = 10 * time.Second
-
-// record makes the reading, puts it on disk and only then publishes it.
+// record makes the reading, puts it on disk and only then publishes it. There is
+// none for a plug without a meter, nor before it is known what to go on from.
 func (p *poller) record(ctx context.Context, m kasa.Measurement) (*wattline.Reading, error) {
 	if m.Meter == nil {
 		return nil, nil
 	}
-	p.recall()
+	if !p.recall(ctx, m) {
+		return nil, ctx.Err()
+	}
 	next := account(p.subject(), p.previous, m)
+	if p.previous == nil && p.pastUnknown {
+		next.Quality |= wattline.QualityAfterGap
+	}
 	if err := next.Validate(); err != nil {
 		p.state.Error = &wattline.StateError{Class: string(kasa.ClassGarbage), Message: err.Error()}
 		return nil, err
@@ -36,10 +39,9 @@ func (p *poller) record(ctx context.Context, m kasa.Measurement) (*wattline.Read
 	if err != nil {
 		return nil, err
 	}
-	// Whoever gave up waiting, the reading was taken: on disk or not must be known,
-	// for the one that follows is reckoned from it.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), appendTimeout)
-	defer cancel()
+	// Whoever gave up waiting, and however long the disk takes: whether the reading
+	// is on it must be known, for the one that follows is reckoned from it.
+	ctx = context.WithoutCancel(ctx)
 	numbered, err := p.options.Journal.AppendAll(ctx, readings, memo)
 	if err != nil {
 		p.unjournaled(err)
@@ -49,7 +51,7 @@ func (p *poller) record(ctx context.Context, m kasa.Measurement) (*wattline.Read
 	// Readings of days gone by are not news: who stores them finds the gap in the
 	// numbers and asks.
 	newest := numbered[len(numbered)-1]
-	p.previous, p.seq, p.lastPace = &next, newest.Seq, p.pace(time.Now())
+	p.previous, p.lastPace = &next, p.pace(time.Now())
 	p.retain(ctx, wattline.Topic{Kind: wattline.TopicData, Site: p.device.Site, Device: p.device.ID}, newest)
 	return &newest, nil
 }
@@ -93,23 +95,24 @@ func (p *poller) askDays(ctx context.Context, next *counted) ([]wattline.Reading
 	return next.reconcile(p.previous, days), nil
 }
 
-// recall takes over what the journal has of the device beyond what is known here:
-// from before this poller, or a reading that got on disk after all when nobody
-// waited for it any more. At first another collector may know more.
-func (p *poller) recall() {
-	last, memo, ok := p.options.Journal.Recall(p.device.ID)
-	if ok && (!p.begun || last.Seq != p.seq) {
-		p.previous, p.seq = remembered(last, memo), last.Seq
-	}
+// recall finds out once what the device goes on from: what the journal has of it,
+// unless another collector knows more, and else what the history has. It is false
+// if the history has to be asked again.
+func (p *poller) recall(ctx context.Context, m kasa.Measurement) bool {
 	if p.begun {
-		return
+		return true
 	}
-	p.begun = true
+	last, memo, ok := p.options.Journal.Recall(p.device.ID)
+	if ok {
+		p.previous = remembered(last, memo)
+	}
 	if published := p.handover.take(p.device.ID, last.Time); published != nil {
 		p.log.Info("device is taken over from another collector", "device", p.device.ID, "since", published.Time)
 		published.plug = p.subject().hardware(published.plug)
 		p.previous = published
 	}
+	p.begun = p.previous != nil || p.askPast(ctx, m)
+	return p.begun
 }
 
 func (p *poller) unjournaled(err error) {

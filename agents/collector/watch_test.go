@@ -66,6 +66,7 @@ func TestBeingWatchedMakesNoGapsAndCoversAllTime(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		turns := rapid.SliceOfN(rapid.IntRange(-20_000, 20_000), 1, 12).Draw(rt, "turns") // ms; below 0 to end the watch
 		run(t, func(t *testing.T, o office) {
+			o.with(t, &history{})
 			o.add("desk-1", metered)
 			after(time.Second)
 			for _, ms := range turns {

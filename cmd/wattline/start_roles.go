@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/agents/collector"
@@ -121,6 +122,10 @@ func (p *process) startController() error {
 	return nil
 }
 
+// awaitHistory: where everything starts at once, a history with much to open is
+// there later than a collector.
+const awaitHistory = 15 * time.Second
+
 func (p *process) startCollector(ctx context.Context) error {
 	opened, err := journal.Open(ctx, journal.Options{
 		Path: p.path("journal.sqlite"), MaxBytes: p.Config.Journal.MaxMegabytes << 20, MaxAge: p.Config.Journal.MaxAge,
@@ -131,7 +136,7 @@ func (p *process) startCollector(ctx context.Context) error {
 	}
 	p.stack.Defer("journal", opened.Close)
 	agent := collector.New(collector.Options{
-		Bus: p.bus, Plugs: p.plugClient(), Journal: opened, Site: p.Config.Site, Poll: p.Config.Poll,
+		Bus: p.bus, Plugs: p.plugClient(), Journal: opened, Site: p.Config.Site, Poll: p.Config.Poll, AwaitHistory: awaitHistory,
 		Log: p.log, Metrics: p.metrics,
 	})
 	p.stack.Go("collector", agent.Run)

@@ -15,6 +15,8 @@ type use struct {
 	// went while somebody was reading, over the time that took.
 	energy, observed wattline.Milli
 	over             time.Duration
+	// estimated: some of it went while nobody was reading, or how much is not known.
+	estimated bool
 	// covered is the time of the window under observation.
 	covered time.Duration
 	// read: there are readings in the window, of which lowest and highest are the
@@ -61,14 +63,18 @@ func useOf(w *wattline.Summary, within span, last, next *wattline.Point) use {
 	u.energy = counterAt(within.end, final, next) - counterAt(within.start, last, first)
 	// What was observed begins and ends with the window, or within it.
 	began, ended := within.start, within.end
-	u.observed = u.energy
+	var before, inside wattline.Milli // in the gaps
 	if w != nil {
-		u.observed -= w.GapWh
+		inside = w.GapWh
 	}
 	if last == nil || !store.CoversEdge(*first, within.start) {
 		began = first.Time.Time
-		u.observed -= first.EnergyWh - counterAt(within.start, last, first)
+		before = first.EnergyWh - counterAt(within.start, last, first)
 	}
+	u.observed = u.energy - before - inside
+	// A counter that fell while nobody was reading has begun anew: nothing was used.
+	u.energy -= min(0, before) + min(0, inside)
+	u.estimated = u.energy > u.observed || before < 0 || inside < 0
 	if !reachesEnd {
 		ended = final.Time.Time
 	}
@@ -132,7 +138,7 @@ func (t *total) add(u use) {
 	if u.known {
 		t.known = true
 		t.energy += u.energy
-		t.estimated = t.estimated || u.energy > u.observed
+		t.estimated = t.estimated || u.estimated
 	}
 	if u.known && u.over >= leastForMean {
 		t.hasMean = true

@@ -61,6 +61,7 @@ func (h *History) Verbs() map[string]components.Handler {
 		wattline.VerbReadings:    h.readings,
 		wattline.VerbConsumption: h.consumption,
 		wattline.VerbAggregate:   h.aggregate,
+		wattline.VerbLast:        h.last,
 		wattline.VerbRebuild:     h.rebuild,
 	}
 }

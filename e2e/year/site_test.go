@@ -163,6 +163,10 @@ func (b *broker) Subscribe(o bus.SubscribeOptions, handle func(context.Context, 
 
 func (*broker) Respond(bus.RespondOptions, bus.Handler) (func(), error) { return func() {}, nil }
 
+func (*broker) Ask(context.Context, bus.Ask) (json.RawMessage, error) {
+	return nil, wattline.Errorf(wattline.CodeNoResponder, "there is no history")
+}
+
 func (b *broker) Retain(_ context.Context, topic wattline.Topic, payload any) error {
 	b.site.retained[topic.Kind] = payload
 	return nil

@@ -68,6 +68,8 @@ func acts() []act {
 		{"col-1", says, "state/hq/desk-1", yes},
 		{"col-1", says, "reply/gw-north-1/k2m5", yes},
 		{"col-1", says, "event/journal_dropped", yes},
+		{"col-1", says, "query/history/his-1/last", yes},
+		{"col-1", says, "query/history/his-1/readings", no},
 		{"col-1", says, "event/command", no},
 		{"col-1", says, "command/hq/desk-1", no},
 		{"col-1", says, "stored/influx/c3v6", no},
