@@ -29,6 +29,7 @@ func TestOthersTakePart(t *testing.T) {
 	e := startEmulator(t, "--plugs", "2")
 	o := newOffice(t, outsideBroker(broker), "store: archive")
 	o.declare(e.devices...)
+	everything := mqtt{t, broker.Addr()}.record("wattline/#")
 	w := o.up() // every role, against an outside broker
 	o.waitUp("desk-1", "desk-2")
 	bus := mqtt{t, broker.Addr()}
@@ -94,6 +95,8 @@ func TestOthersTakePart(t *testing.T) {
 			t.Errorf("the relay is on: %t; replies: %+v", e.plug("desk-1").Outlets[0].On, replies.replies("late"))
 		}
 	})
+
+	t.Run("all that was said is as described", func(t *testing.T) { described(t, everything) })
 
 	t.Run("a retained command does nothing", func(t *testing.T) {
 		w.Stop()
