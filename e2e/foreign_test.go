@@ -42,7 +42,9 @@ func TestOthersTakePart(t *testing.T) {
 			Body wattline.DevicePage `json:"body"`
 		}
 		ask(t, broker, &listed, "registry", "list", `{"selector":{"ids":["desk-2"]}}`)
-		if len(listed.Body.Devices) != 1 || !listed.Body.Devices[0].Equal(e.device("desk-2")) {
+		want := e.device("desk-2")
+		want.Source = wattline.SourceConfiguration
+		if len(listed.Body.Devices) != 1 || !listed.Body.Devices[0].Equal(want) {
 			t.Errorf("the registry lists %+v", listed.Body.Devices)
 		}
 		o.in(t).eventuallyReading("desk-1", "stored", time.Now().Add(-time.Hour), func(wattline.Reading) bool { return true })
