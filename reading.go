@@ -119,7 +119,12 @@ func (q Quality) Names() []string {
 }
 
 // String is the names with a comma between them.
-func (q Quality) String() string { return strings.Join(q.Names(), ",") }
+func (q Quality) String() string {
+	if q == 0 {
+		return "" // nearly always
+	}
+	return strings.Join(q.Names(), ",")
+}
 
 // MarshalText lets encoders that know no arrays write the names.
 func (q Quality) MarshalText() ([]byte, error) { return []byte(q.String()), nil }

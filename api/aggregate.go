@@ -80,7 +80,7 @@ func (g *Gateway) getAggregate(c *gin.Context) error {
 			query.After = nil
 		}
 		err := g.askHistory(ctx, wattline.VerbAggregate, bus.Ask{Body: query, Actor: g.actor(c)}, &found)
-		return page[wattline.Aggregate]{found.Rows, found.Next}, err
+		return page[wattline.Aggregate]{items: found.Rows, next: found.Next}, err
 	}
 	s := stream[wattline.Aggregate]{question: q, table: aggregateTable(operation), fetch: fetch}
 	return answer(g, c, s, func(found page[wattline.Aggregate]) any {

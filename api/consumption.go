@@ -71,7 +71,7 @@ func (g *Gateway) getConsumption(c *gin.Context) error {
 			query.After = nil
 		}
 		err := g.askHistory(ctx, wattline.VerbConsumption, bus.Ask{Body: query, Actor: g.actor(c)}, &found)
-		return page[wattline.Consumption]{found.Rows, found.Next}, err
+		return page[wattline.Consumption]{items: found.Rows, next: found.Next}, err
 	}
 	s := stream[wattline.Consumption]{question: q, table: consumptionTable(), fetch: fetch}
 	return answer(g, c, s, func(found page[wattline.Consumption]) any {

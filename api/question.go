@@ -104,10 +104,20 @@ func (q *question) next(p *params, r *http.Request, after string) string {
 	return cursor{Query: p.digest(r), From: q.from, To: q.to, After: after}.String()
 }
 
-// page is a part of an answer, and the component's cursor for what follows.
+// page is a part of an answer, and the component's cursor for what follows. Some come
+// packed: unpack makes the items then, which hold until it is called for another page.
 type page[T any] struct {
-	items []T
-	next  string
+	items  []T
+	next   string
+	unpack func() ([]T, error)
+}
+
+// rows are the page's items.
+func (p page[T]) rows() ([]T, error) {
+	if p.unpack == nil {
+		return p.items, nil
+	}
+	return p.unpack()
 }
 
 // fetch asks for the page after a cursor.

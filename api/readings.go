@@ -62,6 +62,7 @@ func (g *Gateway) getReadings(c *gin.Context) error {
 		return err
 	}
 	query.Devices = idsOf(devices)
+	var room []wattline.Reading // for one page after another
 	fetch := func(ctx context.Context, limit int, after string) (page[wattline.Reading], error) {
 		found := wattline.ReadingsPage{Readings: []wattline.Reading{}}
 		if len(devices) == 0 {
@@ -71,12 +72,14 @@ func (g *Gateway) getReadings(c *gin.Context) error {
 			query.After = nil
 		}
 		err := g.askHistory(ctx, wattline.VerbReadings, bus.Ask{Body: query, Actor: g.actor(c)}, &found)
-		if err == nil && len(found.Packed) > 0 {
-			if found.Readings, err = packed.Decode(found.Packed, limit); err != nil {
-				err = wattline.Errorf(wattline.CodeInternal, "the answer could not be read: %w", err)
+		got := page[wattline.Reading]{items: found.Readings, next: found.Next}
+		if len(found.Packed) > 0 {
+			got.unpack = func() (_ []wattline.Reading, err error) {
+				room, err = packed.Decode(room[:0], found.Packed, limit)
+				return room, err
 			}
 		}
-		return page[wattline.Reading]{found.Readings, found.Next}, err
+		return got, err
 	}
 	s := stream[wattline.Reading]{question: q, table: readingsTable(), fetch: fetch}
 	return answer(g, c, s, func(found page[wattline.Reading]) any {

@@ -44,6 +44,10 @@ func (s stream[T]) serve(g *Gateway, c *gin.Context) error {
 	if err != nil {
 		return err
 	}
+	if first.items, err = first.rows(); err != nil {
+		return err
+	}
+	first.unpack = nil
 	c.Header("Content-Type", s.contentType())
 	c.Header("Content-Disposition", `attachment; filename="`+s.fileName()+`"`)
 	c.Header(periodHeader, s.from.String()+"/"+s.to.String())
@@ -167,7 +171,11 @@ func (s stream[T]) write(c *gin.Context, first page[T], stall time.Duration) err
 		if err := s.unchanged(); err != nil {
 			return err
 		}
-		if err := rows.Write(got.page.items); err != nil {
+		items, err := got.page.rows()
+		if err != nil {
+			return err
+		}
+		if err := rows.Write(items); err != nil {
 			return err
 		}
 		if err := supported(control.Flush()); err != nil {

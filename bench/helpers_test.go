@@ -2,6 +2,7 @@ package bench_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -55,6 +56,8 @@ type systemOptions struct {
 	poll    time.Duration
 	// broker is an outside one; empty is the embedded one.
 	broker string
+	// folder is the data folder; empty is a new one.
+	folder string
 	// elsewhere has nobody poll the devices: they belong to another site.
 	elsewhere bool
 	// more is appended to the configuration.
@@ -67,7 +70,7 @@ const adminToken = "wl_BENCHTESTTOKENOFNOVALUEQQQ"
 // up runs everything in one process of its own and waits until all devices are up.
 func up(b *testing.B, options systemOptions) system {
 	b.Helper()
-	folder := b.TempDir()
+	folder := cmp.Or(options.folder, b.TempDir())
 	listen := fmt.Sprintf("127.0.0.1:%d", testserver.FreePort(b))
 	brokerAt := fmt.Sprintf("127.0.0.1:%d", testserver.FreePort(b))
 	var text strings.Builder

@@ -91,7 +91,7 @@ func TestPackedReadingsAreTheSameOnes(t *testing.T) {
 	plain := must(ask[wattline.ReadingsPage](t, h, wattline.VerbReadings, query))(t)
 	query.Packed = true
 	page := must(ask[wattline.ReadingsPage](t, h, wattline.VerbReadings, query))(t)
-	got, err := packed.Decode(page.Packed, query.Limit)
+	got, err := packed.Decode(nil, page.Packed, query.Limit)
 	if err != nil || page.Next != plain.Next || len(page.Readings) != 0 {
 		t.Errorf("%v, %d unpacked, next %q", err, len(page.Readings), page.Next)
 	}

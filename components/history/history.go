@@ -8,6 +8,7 @@ package history
 import (
 	"cmp"
 	"log/slog"
+	"sync"
 
 	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/components"
@@ -42,6 +43,7 @@ type History struct {
 	log         *slog.Logger
 	maxReadings int
 	raw         chan struct{} // a place for each aggregate of raw readings
+	rooms       sync.Pool     // of *[]wattline.Reading, for packed pages
 }
 
 // New makes the component; components.Serve runs it.

@@ -24,12 +24,20 @@ func (h *History) readings(ctx context.Context, body json.RawMessage) (any, erro
 		return nil, err
 	}
 	query.Limit = limitOf(query.Limit)
-	found, err := h.store.Readings(ctx, store.Query{
+	asked := store.Query{
 		Devices: distinct(query.Devices), From: query.From.Time, To: query.To.Time, After: after, Limit: query.Limit,
-	})
+	}
+	if query.Packed { // long answers ask for page after page
+		if room, is := h.rooms.Get().(*[]wattline.Reading); is {
+			asked.Room = *room
+		}
+		defer func() { h.rooms.Put(&asked.Room) }()
+	}
+	found, err := h.store.Readings(ctx, asked)
 	if err != nil {
 		return nil, h.storeError(err)
 	}
+	asked.Room = found
 	page := wattline.ReadingsPage{Readings: found}
 	if query.Packed {
 		page = wattline.ReadingsPage{Readings: []wattline.Reading{}, Packed: packed.Append(nil, found)}

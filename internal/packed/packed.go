@@ -14,6 +14,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
+	"slices"
 
 	"github.com/wattline/wattline"
 )
@@ -35,7 +36,8 @@ func numbersOf(r *wattline.Reading) numbers {
 // Append appends the packed form of readings, each of which must have a relay that
 // is on or off.
 func Append(dst []byte, readings []wattline.Reading) []byte {
-	dst = append(dst, version)
+	const each = 20 // bytes, about
+	dst = append(slices.Grow(dst, each*len(readings)), version)
 	device, before := "", numbers{}
 	for i := range readings {
 		r := &readings[i]
@@ -60,24 +62,24 @@ func Append(dst []byte, readings []wattline.Reading) []byte {
 	return dst
 }
 
-// Decode reads what Append wrote: at most so many readings, more are an error.
-func Decode(data []byte, most int) ([]wattline.Reading, error) {
+// Decode appends what Append wrote: at most so many readings, more are an error.
+func Decode(dst []wattline.Reading, data []byte, most int) ([]wattline.Reading, error) {
 	if len(data) == 0 || data[0] != version {
 		return nil, errDamaged
 	}
 	const least = 10 // bytes of a reading
 	u := unpacker{rest: data[1:]}
-	readings := make([]wattline.Reading, 0, min(most, len(data)/least))
-	for len(u.rest) > 0 {
-		if len(readings) == most {
+	dst = slices.Grow(dst, min(most, len(data)/least))
+	for count := 0; len(u.rest) > 0; count++ {
+		if count == most {
 			return nil, errDamaged
 		}
-		readings = append(readings, u.reading())
+		dst = append(dst, u.reading())
 		if u.failed {
 			return nil, errDamaged
 		}
 	}
-	return readings, nil
+	return dst, nil
 }
 
 // unpacker reads one reading after another.

@@ -68,6 +68,9 @@ type Query struct {
 	To      time.Time
 	After   Position
 	Limit   int
+	// Room is a slice that the caller no longer needs, whose memory the page may take;
+	// nil does as well.
+	Room []wattline.Reading
 }
 
 // Position is a place in the order of readings. The zero Position is before

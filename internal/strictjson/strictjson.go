@@ -38,7 +38,8 @@ func decode(data []byte, into any, unknown json.Options) error {
 	if err := json.Unmarshal(data, into, unknown); err != nil {
 		return wattline.Invalid(faultOf(err))
 	}
-	checker := presence{decoder: jsontext.NewDecoder(bytes.NewReader(data)), shapes: &known}
+	// Of a bytes.Buffer, and of nothing else, the decoder makes no copy.
+	checker := presence{decoder: jsontext.NewDecoder(bytes.NewBuffer(data)), shapes: &known}
 	if err := checker.value(known.of(reflect.TypeOf(into).Elem()), nil); err != nil {
 		return wattline.Invalid(faultOf(err))
 	}

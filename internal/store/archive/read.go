@@ -27,7 +27,10 @@ func (a *Archive) Readings(ctx context.Context, query store.Query) ([]wattline.R
 	if err := query.Validate(); err != nil {
 		return nil, err
 	}
-	page := make([]wattline.Reading, 0, min(query.Limit, shortPage))
+	page := query.Room[:0]
+	if cap(page) == 0 {
+		page = make([]wattline.Reading, 0, min(query.Limit, shortPage))
+	}
 	err := a.use(func(db *tsdb.DB) error {
 		for _, device := range query.Devices {
 			from := ceilMilli(query.From)
@@ -38,7 +41,7 @@ func (a *Archive) Readings(ctx context.Context, query store.Query) ([]wattline.R
 				from = max(from, query.After.Time.UnixMilli()+1)
 			}
 			err := a.walk(ctx, db, stretch{device, span{from, ceilMilli(query.To)}, fieldCount}, func(r *reader) bool {
-				if len(page) == shortPage {
+				if len(page) == shortPage && cap(page) < query.Limit {
 					page = slices.Grow(page, query.Limit-shortPage) // it will most likely be full
 				}
 				page = append(page, r.sample().reading(device, r.at))
