@@ -92,7 +92,7 @@ func (h *History) aggregateReadings(ctx context.Context, of part, operation watt
 	default:
 		return grid{}, nil, wattline.Errorf(wattline.CodeBusy,
 			"%s has to look at every reading, and %d such questions are being answered: ask again in some seconds; %s do not have to wait",
-			operation.Op, rawAtOnce, cheap(operation.Field))
+			operation.Op, cap(h.raw), cheap(operation.Field))
 	}
 	page, err := h.affordable(ctx, of, operation)
 	if err != nil {

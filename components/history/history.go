@@ -23,9 +23,8 @@ const (
 const (
 	// defaultMaxReadings is of Options.MaxReadings.
 	defaultMaxReadings = 1_000_000
-	// rawAtOnce is how many aggregates of raw readings run at once. Each takes seconds
-	// of a processor: more of them would all be late, and everybody else as well.
-	rawAtOnce = 2
+	// defaultRawAtOnce is of Options.RawAtOnce.
+	defaultRawAtOnce = 2
 )
 
 // Options make a History.
@@ -35,6 +34,9 @@ type Options struct {
 	// MaxReadings is how many raw readings one row of an aggregate may take (median,
 	// percentile and the like), and about how many a page of rows; 1,000,000.
 	MaxReadings int
+	// RawAtOnce is how many such aggregates run at once; 2. Each takes seconds of a
+	// processor: more of them would all be late, and everybody else as well.
+	RawAtOnce int
 }
 
 // History answers questions. It is safe for concurrent use.
@@ -50,7 +52,7 @@ type History struct {
 func New(options Options) *History {
 	return &History{
 		store: options.Store, log: options.Log.With("role", wattline.RoleHistory),
-		maxReadings: cmp.Or(options.MaxReadings, defaultMaxReadings), raw: make(chan struct{}, rawAtOnce),
+		maxReadings: cmp.Or(options.MaxReadings, defaultMaxReadings), raw: make(chan struct{}, cmp.Or(options.RawAtOnce, defaultRawAtOnce)),
 	}
 }
 

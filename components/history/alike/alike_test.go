@@ -56,7 +56,7 @@ func installations(t *testing.T) (all []installation) {
 	for _, one := range []installation{
 		{name: "the model", store: storetest.NewMemory()}, {name: "the archive", store: kept}, {name: "InfluxDB", store: sent},
 	} {
-		one.history = history.New(history.Options{Store: one.store, Log: slog.New(slog.DiscardHandler), MaxReadings: 1500})
+		one.history = history.New(history.Options{Store: one.store, Log: slog.New(slog.DiscardHandler), MaxReadings: 1500, RawAtOnce: 100})
 		t.Cleanup(func() {
 			if err := one.store.Close(); err != nil {
 				t.Error(err)
