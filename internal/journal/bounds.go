@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"time"
 
+	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/internal/sqlite"
 )
 
@@ -67,8 +68,18 @@ func (j *Journal) due(now time.Time) (to uint64, reason string, err error) {
 	if n := excess(bytes, j.options.MaxBytes, s.last+1-s.first); n > 0 {
 		return s.first + n - 1, "bytes", nil
 	}
-	to, err = j.tooOld(now.Add(-j.options.MaxAge))
+	to, err = j.tooOld(j.ageClock(now).Add(-j.options.MaxAge))
 	return to, "age", err
+}
+
+// ageClock is the time by which readings age: the wall clock, as long as that goes
+// no faster than time since the journal was opened. One that leaps ahead by a month
+// must not empty it.
+func (j *Journal) ageClock(now time.Time) time.Time {
+	if steady := j.since.Add(time.Since(j.opened)); steady.Before(now) {
+		return steady
+	}
+	return now
 }
 
 // tooOld is the last of the oldest readings, at most a chunk of them, that were
@@ -79,7 +90,7 @@ func (j *Journal) tooOld(before time.Time) (uint64, error) {
 		return 0, err
 	}
 	var to sql.Null[uint64]
-	err = j.file.db.Writer().QueryRowContext(context.Background(), selectOlder, before.UnixMilli(), chunk).Scan(&to)
+	err = j.file.db.Writer().QueryRowContext(context.Background(), selectOlder, wattline.QualityEstimated, chunk, before.UnixMilli()).Scan(&to)
 	return to.V, err
 }
 
@@ -126,7 +137,7 @@ func (j *Journal) noteRelief(now time.Time) {
 		return
 	}
 	oldest, held, err := j.timeOf(context.Background(), s.first)
-	if err != nil || held && float64(now.Sub(oldest)) > relief*float64(j.options.MaxAge) {
+	if err != nil || held && float64(j.ageClock(now).Sub(oldest)) > relief*float64(j.options.MaxAge) {
 		return
 	}
 	j.options.Log.Info("journal no longer drops readings", "dropped_since_start", s.drops.readings)

@@ -51,11 +51,12 @@ const (
 	selectLast    = "SELECT seq, " + columns + ", memo FROM last"
 	// selectLastOld is for a file that was not brought up to date.
 	selectLastOld = "SELECT seq, " + columns + ", x'' FROM last"
-	selectTime    = "SELECT time_ms FROM reading WHERE seq >= ? ORDER BY seq LIMIT 1"
-	// selectOlder is the last of the first ? readings before one that is not
-	// older than ?; NULL if there is no reading.
-	selectOlder = `SELECT coalesce(min(CASE WHEN time_ms >= ? THEN seq END) - 1, max(seq))
-		FROM (SELECT seq, time_ms FROM reading ORDER BY seq LIMIT ?)`
+	// A reading with a quality of ? was made up for a day long past and has no age.
+	selectTime = "SELECT time_ms FROM reading WHERE seq >= ? AND quality & ? = 0 ORDER BY seq LIMIT 1"
+	// selectOlder is the last of the first ? readings before one that is not older
+	// than ?; NULL if there is none.
+	selectOlder = `WITH oldest AS (SELECT seq, time_ms FROM reading WHERE quality & ? = 0 ORDER BY seq LIMIT ?)
+		SELECT max(seq) FROM oldest WHERE seq < coalesce((SELECT min(seq) FROM oldest WHERE time_ms >= ?), 1 << 62)`
 )
 
 // file is an open SQLite file with the statements that every commit needs.

@@ -113,6 +113,10 @@ type Journal struct {
 	close   sync.Once
 	failure error // of closing the file; read after ended
 
+	// opened is when it was, by the clock that only goes on; since is what the time
+	// was then: that of the newest reading, if there is one.
+	opened, since time.Time
+
 	// fileMu keeps the file from being replaced under a question.
 	fileMu sync.RWMutex
 	file   *file
@@ -133,7 +137,9 @@ func Open(ctx context.Context, options Options) (*Journal, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the journal: %w", err)
 	}
+	now := time.Now()
 	j := &Journal{
+		opened: now, since: found.newestTime(now),
 		options: options, metrics: newMetrics(options.Metrics), file: opened, state: found,
 		queue: make(chan *request, options.Queue), suspect: make(chan error, 1),
 		closing: make(chan struct{}), ended: make(chan struct{}),

@@ -87,10 +87,11 @@ func (j *Journal) suspectDamage(err error) error {
 	return err
 }
 
-// timeOf is when the oldest reading from a number on was taken.
+// timeOf is when the oldest reading from a number on was taken. Estimated ones were
+// not: they are of days before the reading that follows them, and go with it.
 func (j *Journal) timeOf(ctx context.Context, seq uint64) (at time.Time, held bool, err error) {
 	var ms int64
-	err = j.file.db.Reader().QueryRowContext(ctx, selectTime, seq).Scan(&ms)
+	err = j.file.db.Reader().QueryRowContext(ctx, selectTime, seq, wattline.QualityEstimated).Scan(&ms)
 	if errors.Is(err, sql.ErrNoRows) {
 		return time.Time{}, false, nil
 	}

@@ -1,6 +1,9 @@
 package journal
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // state is what the writer knows of the file without asking it. It changes only
 // after a commit.
@@ -15,6 +18,21 @@ type state struct {
 	drops   drops
 	failing string // the last commit's error, "" if it went well
 	aside   string // the name that a damaged file was given
+}
+
+// newestTime is when the newest reading was taken, but no later than now, which it
+// is where there is none.
+func (s *state) newestTime(now time.Time) time.Time {
+	var newest time.Time
+	for _, last := range s.newest {
+		if last.reading.Time.After(newest) {
+			newest = last.reading.Time.Time
+		}
+	}
+	if newest.IsZero() || newest.After(now) {
+		return now
+	}
+	return newest
 }
 
 // mark is how far a hook has stored.

@@ -206,6 +206,53 @@ func TestBounds(t *testing.T) {
 			t.Errorf("after two minutes: %+v", status)
 		}
 	})
+	bubble(t, "by age do not take what was reckoned for days gone by from the reading after it", func(t *testing.T) {
+		time.Sleep(48 * time.Hour) // so that there is a past
+		var told spans
+		j := opened(t, journal.Options{MaxAge: time.Minute, OnDrop: told.tell})
+		mustAppend(t, j, readingOf(1, time.Now()))
+		time.Sleep(50 * time.Second)
+		var together []wattline.Reading
+		for back := 40; back >= 0; back-- {
+			r := readingOf(1, time.Now().Add(time.Duration(-back)*time.Hour))
+			if back > 0 {
+				r.Quality = wattline.QualityEstimated
+			}
+			together = append(together, r)
+		}
+		if _, err := j.AppendAll(t.Context(), together, nil); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(5 * time.Second)
+		if got := first(j); got != 1 || j.Status().Oldest.Before(time.Now().Add(-time.Minute)) {
+			t.Errorf("begins at %d, status %+v", got, j.Status())
+		}
+		time.Sleep(10 * time.Second)
+		if got := first(j); got != 2 || len(told.all()) != 1 {
+			t.Errorf("begins at %d, told %v", got, told.all())
+		}
+		time.Sleep(time.Minute)
+		if status := j.Status(); status.Readings != 0 || status.Dropped != 42 {
+			t.Errorf("status %+v", status)
+		}
+	})
+	bubble(t, "by age go by the time that passes, not by a clock that leaps", func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "journal.db")
+		j := open(t, journal.Options{Path: path, MaxAge: time.Hour})
+		appendMany(t, j, 1, 10)
+		closed(t, j)
+		time.Sleep(31 * 24 * time.Hour) // to what is running, the same
+		j = opened(t, journal.Options{Path: path, MaxAge: time.Hour})
+		time.Sleep(59 * time.Minute)
+		mustAppend(t, j, readingOf(11, time.Now()))
+		if got := first(j); got != 1 {
+			t.Errorf("begins at %d", got)
+		}
+		time.Sleep(2 * time.Minute)
+		if got := first(j); got != 11 {
+			t.Errorf("begins at %d after its hour", got)
+		}
+	})
 	bubble(t, "reuse the space of what was dropped", func(t *testing.T) {
 		j := opened(t, journal.Options{})
 		var largest int64
