@@ -37,6 +37,9 @@ type Device struct {
 	Site string `json:"site"`
 	// Address is host, host:port, or either with /outlet for a strip's outlet.
 	Address string `json:"address"`
+	// DeclaredAddress is what the configuration file says, where the plug was found
+	// elsewhere since.
+	DeclaredAddress string `json:"declared_address,omitempty"`
 	// Labels are free names and values for selecting.
 	Labels map[string]string `json:"labels,omitempty"`
 	// Protected says what the device is kept from; see Permits.
@@ -81,6 +84,9 @@ func (d Device) Validate() error {
 	if d.Address == "" || len(d.Address) > maxAddress || strings.ContainsAny(d.Address, " \t\r\n") {
 		found.add("address", "must be host or host:port")
 	}
+	if len(d.DeclaredAddress) > maxAddress {
+		found.add("declared_address", fmt.Sprintf("must be at most %d bytes", maxAddress))
+	}
 	if d.PollS != 0 {
 		if poll := d.Poll(0); poll < MinPoll || poll > MaxPoll {
 			found.add("poll_s", fmt.Sprintf("must lie between %v and %v", MinPoll, MaxPoll))
@@ -98,7 +104,7 @@ func (d Device) Validate() error {
 // at.
 func (d Device) Equal(other Device) bool {
 	return d.ID == other.ID && d.Kind == other.Kind && d.Location == other.Location &&
-		d.Site == other.Site && d.Address == other.Address && d.Protected == other.Protected &&
+		d.Site == other.Site && d.Address == other.Address && d.DeclaredAddress == other.DeclaredAddress && d.Protected == other.Protected &&
 		d.Lifted == other.Lifted && d.Source == other.Source && d.PollS == other.PollS && equalLabels(d.Labels, other.Labels)
 }
 

@@ -55,6 +55,8 @@ type State struct {
 	Model        string       `json:"model,omitempty"`
 	Firmware     string       `json:"firmware,omitempty"`
 	MAC          string       `json:"mac,omitempty"`
+	// Address is where it answered last.
+	Address string `json:"address,omitempty"`
 	// Collector is the instance that polls the device and can be asked for a
 	// fresh answer.
 	Collector string `json:"collector,omitempty"`

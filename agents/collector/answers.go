@@ -53,6 +53,7 @@ func (c *Collector) heard(_ context.Context, message bus.Message) {
 	}
 	if message.Retained {
 		c.handover.know(state)
+		c.whereabouts.hear(state)
 		return
 	}
 	if p, ok := c.poller(state.Device); ok {
@@ -90,6 +91,12 @@ func (c *Collector) respond(ctx context.Context, request bus.Request) (any, erro
 			return nil, err
 		}
 		return c.watch(query)
+	case wattline.VerbDiscover:
+		var query wattline.DiscoverQuery
+		if err := strictjson.Decode(request.Envelope.Body, &query); err != nil {
+			return nil, err
+		}
+		return c.page(query)
 	case wattline.VerbJournal:
 		if err := strictjson.Decode(request.Envelope.Body, &struct{}{}); err != nil {
 			return nil, err
@@ -106,8 +113,7 @@ func (c *Collector) respond(ctx context.Context, request bus.Request) (any, erro
 		c.log.Warn("a hook is no longer waited for", "hook", query.Hook, "actor", request.Envelope.Actor)
 		return c.options.Journal.Status(), nil
 	}
-	return nil, wattline.Errorf(wattline.CodeNotFound, "a collector answers %s, %s, %s, %s and %s, not %.80q",
-		wattline.VerbRead, wattline.VerbWatch, wattline.VerbReplay, wattline.VerbJournal, wattline.VerbForget, request.Topic.Verb)
+	return nil, wattline.Errorf(wattline.CodeNotFound, "a collector does not answer %.80q", request.Topic.Verb)
 }
 
 func notPolled(device string) error {

@@ -19,6 +19,7 @@ import (
 	"github.com/wattline/wattline/agents"
 	"github.com/wattline/wattline/agents/kasa"
 	"github.com/wattline/wattline/internal/bus"
+	"github.com/wattline/wattline/internal/fence"
 	"github.com/wattline/wattline/internal/telemetry"
 )
 
@@ -67,6 +68,12 @@ type Options struct {
 	Bus     Bus
 	Plugs   Plugs
 	Journal Journal
+	// Finder searches plugs, those that have changed their address among them; nil
+	// searches none.
+	Finder Finder
+	// Networks are where plugs are searched: address by address in those that are
+	// small enough.
+	Networks fence.Networks
 	// Site is the network whose devices are polled.
 	Site string
 	// Poll is the interval for devices that have none of their own; 5 s.
@@ -91,6 +98,8 @@ type Collector struct {
 	handover     *handover
 	past         *past
 	started      time.Time
+	whereabouts  *whereabouts
+	searches     *searches
 	complain     rate.Sometimes // belongs to stored
 	watches      watches
 
@@ -108,13 +117,14 @@ func New(options Options) *Collector {
 	}
 	c := &Collector{
 		options: options, log: options.Log.With("role", wattline.RoleCollector),
-		metrics:   newMetrics(options.Metrics),
-		exchanges: semaphore.NewWeighted(options.MaxExchanges),
-		contacts:  rate.NewLimiter(contactsPerSecond, contactsBurst),
-		complain:  rate.Sometimes{First: 1, Interval: time.Minute},
-		handover:  newHandover(),
-		past:      newPast(options.Bus),
-		pollers:   map[string]*poller{},
+		metrics:     newMetrics(options.Metrics),
+		exchanges:   semaphore.NewWeighted(options.MaxExchanges),
+		contacts:    rate.NewLimiter(contactsPerSecond, contactsBurst),
+		complain:    rate.Sometimes{First: 1, Interval: time.Minute},
+		handover:    newHandover(),
+		past:        newPast(options.Bus),
+		pollers:     map[string]*poller{},
+		whereabouts: newWhereabouts(), searches: newSearches(),
 	}
 	options.Metrics.GaugeFunc("wattline_collector_watched", "Devices that are polled every second because somebody watches.", func() float64 {
 		return float64(c.watches.count(time.Now()))
@@ -148,9 +158,13 @@ func (c *Collector) Run(ctx context.Context) error {
 		return err
 	}
 	c.options.Bus.Announce(wattline.RoleCollector, c.options.Site)
+	var seeking sync.WaitGroup
+	seeking.Go(func() { c.seek(ctx) })
+	seeking.Go(func() { c.discover(ctx) })
 	c.handover.settle(ctx)
 	stopTakingOver()
 	<-ctx.Done()
+	seeking.Wait()
 	stopFollowing()
 	c.stopAll()
 	return nil
@@ -168,10 +182,14 @@ func (c *Collector) apply(ctx context.Context, change agents.Change) {
 	}
 	if ok {
 		running.stop()
+		if running.device.Address != change.Device.Address {
+			c.whereabouts.forget(change.Device.ID)
+		}
 	}
 	if change.Removed {
 		c.unpublish(ctx, change.Device)
 		c.keep(change.Device.ID, nil)
+		c.whereabouts.forget(change.Device.ID)
 		if ok {
 			c.log.Info("device removed", "device", change.Device.ID)
 		}

@@ -2,6 +2,7 @@ package collector
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"sync/atomic"
 	"time"
@@ -39,6 +40,8 @@ type poller struct {
 	// swapped limits how often is said that another plug answers.
 	swapped rate.Sometimes
 
+	// answers tells whether the last poll was answered by the device's own plug.
+	answers atomic.Bool
 	// told is the last state heard on the bus: this collector's own, or a
 	// controller's.
 	told atomic.Pointer[wattline.State]
@@ -183,6 +186,10 @@ func (p *poller) poll(ctx context.Context) (*wattline.Reading, error) {
 		}
 		return nil, err
 	}
+	if err := p.recognize(m); err != nil {
+		p.failed(ctx, err)
+		return nil, err
+	}
 	switch {
 	case p.failures > 0:
 		p.log.Info("device answers again", "device", p.device.ID, "after_failures", p.failures)
@@ -191,6 +198,8 @@ func (p *poller) poll(ctx context.Context) (*wattline.Reading, error) {
 	}
 	p.failures = 0
 	p.state = answered(p.state, m)
+	p.state.Address = p.device.Address
+	p.answers.Store(true)
 	p.metrics.polls.WithLabelValues("ok").Inc()
 	reading, err := p.record(ctx, m)
 	p.publishState(ctx)
@@ -207,8 +216,33 @@ func (p *poller) exchange(ctx context.Context) (kasa.Measurement, error) {
 	return p.options.Plugs.Read(ctx, p.target)
 }
 
+// recognize is an error where another plug answers than the device's own, until it
+// is clear that it has taken its place: what it measured is not the device's.
+func (p *poller) recognize(m kasa.Measurement) error {
+	if p.options.Finder == nil {
+		return nil
+	}
+	switch p.whereabouts.met(p.device, p.target, m.Info.MAC) {
+	case itself:
+	case replaced:
+		p.log.Info("another plug has taken the place of a device's", "device", p.device.ID, "mac", m.Info.MAC)
+	case stranger:
+		return &kasa.Error{
+			Class: kasa.ClassOtherPlug, Address: p.target.String(),
+			Message: fmt.Sprintf("another plug answers at this address (MAC %s): the device's own is being searched", m.Info.MAC),
+		}
+	}
+	return nil
+}
+
 func (p *poller) failed(ctx context.Context, err error) {
 	p.failures++
+	p.answers.Store(false)
+	if p.failures >= failuresUntilDown && p.options.Finder != nil {
+		if mac := p.whereabouts.miss(p.device); p.state.MAC == "" && mac != "" {
+			p.state.MAC, p.state.Address = mac, p.device.Address // for whoever starts next
+		}
+	}
 	if told := p.told.Load(); told != nil {
 		p.state = switchedSince(p.state, *told)
 	}

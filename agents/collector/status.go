@@ -83,6 +83,6 @@ func worthPublishing(published, state wattline.State) bool {
 		(state.Error == nil || published.Error.Class == state.Error.Class)
 	return !sameError || published.Availability != state.Availability ||
 		published.Relay != state.Relay || published.LED != state.LED ||
-		published.Model != state.Model || published.Firmware != state.Firmware || published.MAC != state.MAC ||
+		published.Model != state.Model || published.Firmware != state.Firmware || published.MAC != state.MAC || published.Address != state.Address ||
 		!slices.Equal(published.Capabilities, state.Capabilities)
 }

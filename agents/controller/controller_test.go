@@ -185,6 +185,19 @@ func TestAProtectionHoldsAgainWhenItsLiftIsOver(t *testing.T) {
 	})
 }
 
+func TestAnotherPlugAtTheAddressIsNotSwitched(t *testing.T) {
+	p := &plug{relay: wattline.RelayOff}
+	run(t, p, func(t *testing.T, bus *agenttest.Bus) {
+		bus.Deliver(stateTopic("desk-1"), wattline.State{
+			Device: "desk-1", Availability: wattline.AvailabilityDown, Since: wattline.At(time.Now()), Time: wattline.At(time.Now()),
+			Error: &wattline.StateError{Class: "other_plug", Message: "another plug answers"},
+		})
+		if _, err := command(bus, "desk-1", on("desk-1")); err == nil || wattline.AsError(err).Code != wattline.CodeDeviceUnreachable || len(p.sets) != 0 {
+			t.Errorf("%v, switched %v", err, p.sets)
+		}
+	})
+}
+
 func TestEveryEndOfACommandHasItsCode(t *testing.T) {
 	lost := &kasa.Error{Class: kasa.ClassTimeout, Message: "no answer", Sent: true}
 	away := &kasa.Error{Class: kasa.ClassRefused, Message: "connection refused"}

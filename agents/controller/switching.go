@@ -65,6 +65,9 @@ func refuse(command wattline.Command, device wattline.Device, known bool, state 
 	if err := device.Permits(command.Action, time.Now()); err != nil {
 		return err
 	}
+	if seen && state.Error != nil && state.Error.Class == string(kasa.ClassOtherPlug) {
+		return wattline.Errorf(wattline.CodeDeviceUnreachable, "device %s: %s", device.ID, state.Error.Message)
+	}
 	if seen && len(state.Capabilities) > 0 && !state.Can(command.Action.Needs()) {
 		return wattline.Errorf(wattline.CodeUnsupported, "device %s has no %s", device.ID, command.Action.Needs())
 	}

@@ -39,18 +39,12 @@ func openDatagrams(ctx context.Context, d Discovery) (*datagrams, error) {
 		s.from = append(s.from, netip.PrefixFrom(asked, asked.BitLen()))
 	}
 	if d.Datagrams == nil {
-		local, err := localNetworks()
-		if err != nil {
+		if err := s.askLocally(d); err != nil {
 			return nil, err
 		}
-		for _, network := range local {
-			if len(d.Networks) == 0 || slices.ContainsFunc(d.Networks, network.Overlaps) {
-				s.to = append(s.to, broadcastOf(network))
-			}
-			if len(d.Networks) == 0 {
-				s.from = append(s.from, network)
-			}
-		}
+	}
+	if len(d.Within) > 0 {
+		s.from = d.Within
 	}
 	conn, err := (&net.ListenConfig{}).ListenPacket(ctx, "udp4", ":0")
 	if err != nil {
@@ -58,6 +52,27 @@ func openDatagrams(ctx context.Context, d Discovery) (*datagrams, error) {
 	}
 	s.conn, _ = conn.(*net.UDPConn)
 	return s, nil
+}
+
+// askLocally has this machine's own networks asked, of those that are meant.
+func (s *datagrams) askLocally(d Discovery) error {
+	local, err := localNetworks()
+	if err != nil {
+		return err
+	}
+	meant := d.Networks
+	if len(d.Within) > 0 {
+		meant = d.Within
+	}
+	for _, network := range local {
+		if len(meant) == 0 || slices.ContainsFunc(meant, network.Overlaps) {
+			s.to = append(s.to, broadcastOf(network))
+		}
+		if len(meant) == 0 {
+			s.from = append(s.from, network)
+		}
+	}
+	return nil
 }
 
 // localNetworks are those of this machine that can be asked all at once.

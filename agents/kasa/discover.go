@@ -17,9 +17,12 @@ type Discovery struct {
 	// most MaxSweep addresses. Without any, only those are found that answer datagrams.
 	Networks []netip.Prefix
 	// Datagrams are where is asked by UDP: broadcast addresses, or plugs. Nil is the
-	// broadcast addresses of this machine's networks, of those that Networks overlap
-	// if there are any; empty is nowhere.
+	// broadcast addresses of this machine's networks, of those that Within overlaps if
+	// there is any, else Networks; empty is nowhere.
 	Datagrams []netip.Addr
+	// Within are the networks of which answers to datagrams are taken. Without any, it
+	// is those asked.
+	Within []netip.Prefix
 	// Ports are where plugs listen; 9999.
 	Ports []uint16
 	// KLAPPort is where plugs with KLAP firmware answer datagrams; 20002.
@@ -67,6 +70,8 @@ type Found struct {
 	Info Info
 	// KLAP: it has firmware that has given up the local protocol, and cannot be read.
 	KLAP bool
+	// Unverified: it has said so by datagram alone, whose sender may be anybody.
+	Unverified bool
 }
 
 // Target is the plug as a whole.
@@ -180,12 +185,10 @@ func (s *search) identify(ctx context.Context, c candidate) {
 	info, err := s.client.Identify(asking, target)
 	switch {
 	case err == nil:
+		s.tell(Found{Address: c.at, Info: info})
 	case c.told != nil && ctx.Err() == nil:
-		info = *c.told
-	default:
-		return // something else listens there
+		s.tell(Found{Address: c.at, Info: *c.told, Unverified: true})
 	}
-	s.tell(Found{Address: c.at, Info: info})
 }
 
 func (s *search) tell(f Found) {
@@ -201,7 +204,7 @@ func (s *search) hear(ctx context.Context) func(heard) {
 		case !h.klap:
 			s.consider(ctx, candidate{h.from, &h.info})
 		case s.first(netip.AddrPortFrom(h.from.Addr(), 0)): // it has no port of the local protocol
-			s.tell(Found{Address: netip.AddrPortFrom(h.from.Addr(), DefaultPort), Info: h.info, KLAP: true})
+			s.tell(Found{Address: netip.AddrPortFrom(h.from.Addr(), DefaultPort), Info: h.info, KLAP: true, Unverified: true})
 		}
 	}
 }

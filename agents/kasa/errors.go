@@ -41,6 +41,8 @@ const (
 	ClassDevice Class = "device"
 	// ClassUnsupported: this plug cannot do that, or has no such outlet.
 	ClassUnsupported Class = "unsupported"
+	// ClassOtherPlug: another plug answers than the one that is known to be there.
+	ClassOtherPlug Class = "other_plug"
 	// ClassBusy: too many requests wait already; nothing was sent.
 	ClassBusy Class = "busy"
 	// ClassCanceled: the caller gave up, or the client was closed.
@@ -52,7 +54,7 @@ const (
 // Code is the error code that whoever asked for a device gets for the class.
 func (c Class) Code() wattline.Code {
 	switch c {
-	case ClassRefused, ClassNoRoute, ClassOutside, ClassTimeout, ClassReset, ClassClosed:
+	case ClassRefused, ClassNoRoute, ClassOutside, ClassTimeout, ClassReset, ClassClosed, ClassOtherPlug:
 		return wattline.CodeDeviceUnreachable
 	case ClassShort, ClassOversize, ClassGarbage, ClassDevice:
 		return wattline.CodeDeviceError

@@ -137,6 +137,7 @@ func (p *process) startCollector(ctx context.Context) error {
 	p.stack.Defer("journal", opened.Close)
 	agent := collector.New(collector.Options{
 		Bus: p.bus, Plugs: p.plugClient(), Journal: opened, Site: p.Config.Site, Poll: p.Config.Poll, AwaitHistory: awaitHistory,
+		Finder: p.plugClient(), Networks: p.Config.Fence(),
 		Log: p.log, Metrics: p.metrics,
 	})
 	p.stack.Go("collector", agent.Run)

@@ -80,7 +80,7 @@ func changed(known []wattline.Device, changes []wattline.DeviceChange, place fun
 // registered is a description as the registry keeps it. A lift stays as long as
 // there is something to lift.
 func registered(put, had wattline.Device) wattline.Device {
-	put.Source, put.Version, put.Lifted = wattline.SourceAPI, 0, wattline.Lift{}
+	put.Source, put.Version, put.Lifted, put.DeclaredAddress = wattline.SourceAPI, 0, wattline.Lift{}, ""
 	if put.Protected != wattline.ProtectionNone {
 		put.Lifted = had.Lifted
 	}

@@ -77,8 +77,12 @@ func declare(known, declared []wattline.Device) []wattline.Device {
 	after := make([]wattline.Device, 0, len(declared))
 	for _, device := range declared {
 		device.Source, device.Version, device.Lifted = wattline.SourceConfiguration, 0, wattline.Lift{}
-		if had, there := find(known, device.ID); there && device.Protected != wattline.ProtectionNone {
+		had, there := find(known, device.ID)
+		if there && device.Protected != wattline.ProtectionNone {
 			device.Lifted = had.Lifted
+		}
+		if there && had.DeclaredAddress == device.Address && device.Address != "" {
+			device.Address, device.DeclaredAddress = had.Address, had.DeclaredAddress // it was found there
 		}
 		after = append(after, device)
 	}

@@ -2,7 +2,8 @@
 // the configuration and over the bus, keeps them in SQLite, publishes each one
 // retained, and unpublishes those that are gone, also if they went while it was not
 // running. It answers the queries list and get, and makes changes: put, delete,
-// apply and lift. Those of the configuration are changed there only, but for lifts.
+// apply, lift and moved. Those of the configuration are changed there only, but for
+// lifts, and for where their plugs were found.
 package registry
 
 import (

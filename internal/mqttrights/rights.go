@@ -123,7 +123,7 @@ func (r Role) rights(h Holder) Rights {
 		return Rights{
 			Publish: []wattline.Topic{
 				{Kind: wattline.TopicData, Site: h.Site}, {Kind: wattline.TopicState, Site: h.Site}, event("journal_dropped"), reply(),
-				query(wattline.RoleHistory, wattline.VerbLast),
+				query(wattline.RoleHistory, wattline.VerbLast), query(wattline.RoleRegistry, wattline.VerbMoved),
 			},
 			Subscribe: []wattline.Topic{
 				{Kind: wattline.TopicDevice}, {Kind: wattline.TopicStored}, {Kind: wattline.TopicData, Site: h.Site},
