@@ -82,6 +82,9 @@ func (o *office) declare(devices ...wattline.Device) {
 		}
 		text += fmt.Sprintf("  - {id: %s, kind: %s, location: %s, address: %q, labels: %s, protected: %q",
 			d.ID, d.Kind, d.Location, d.Address, strings.Replace(string(labels), "null", "{}", 1), d.Protected)
+		if d.Site != "" {
+			text += ", site: " + d.Site
+		}
 		if d.PollS != 0 {
 			text += fmt.Sprintf(", poll: %ss", d.PollS)
 		}

@@ -1,0 +1,153 @@
+package e2e_test
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/internal/testserver"
+)
+
+// issue gives a credential to a program, whose secret goes into NAME.secret.
+func (o *office) issue(name string, args ...string) {
+	o.t.Helper()
+	args = append([]string{"broker", "credentials", "--data", "data", "--name", name, "--secret-file", name + ".secret"}, args...)
+	if got := run(o.t, o.folder, args...); got.code != 0 {
+		o.t.Fatalf("wattline %v: %s", args, got.stderr)
+	}
+}
+
+// runAs runs roles in a process with a credential and more settings.
+func (o *office) runAs(name, broker string, devices []wattline.Device, roles []string, settings ...string) *wattlineProcess {
+	o.t.Helper()
+	own := *o
+	own.settings = append(settings, "instance: "+name, "broker_password_file: "+name+".secret", "broker_ca_file: ca.pem",
+		fmt.Sprintf("broker: %q", strings.Replace(broker, "://", "://"+name+"@", 1)))
+	for _, common := range o.settings {
+		key, _, _ := strings.Cut(common, ":")
+		if !slices.ContainsFunc(settings, func(line string) bool { return strings.HasPrefix(line, key+":") }) {
+			own.settings = append(own.settings, common)
+		}
+	}
+	own.declare(devices...)
+	if err := os.Rename(filepath.Join(o.folder, "wattline.yaml"), filepath.Join(o.folder, name+".yaml")); err != nil {
+		o.t.Fatal(err)
+	}
+	return start(o.t, o.folder, append(append([]string{"run"}, roles...), "-c", name+".yaml")...)
+}
+
+// certify puts an authority and a certificate of its own into the folder.
+func (o *office) certify(name string) *testserver.Authority {
+	o.t.Helper()
+	authority := testserver.NewAuthority(o.t)
+	authority.Issue(o.folder, name)
+	pem, err := os.ReadFile(authority.File)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	o.write("ca.pem", string(pem))
+	return authority
+}
+
+// TestCredentialsOnMosquitto has every process connect by TLS with a certificate, a
+// secret and the rights of its roles alone.
+func TestCredentialsOnMosquitto(t *testing.T) {
+	t.Parallel()
+	since := time.Now()
+	plugs := simulatedOffice(t)
+	o := newOffice(t, "store: archive")
+	authority := o.certify("mosquitto")
+	processes := map[string][]string{
+		"gw": {"gateway"}, "agent": {"collector", "controller"}, "store": {"registry", "history", "hook"},
+	}
+	for name, roles := range processes {
+		rights := strings.Split(strings.Replace(strings.Join(roles, " "), "hook", "hook:archive", 1), " ")
+		o.issue(name, rights...)
+		authority.Issue(o.folder, name)
+	}
+	if got := run(t, o.folder, "broker", "acl", "--data", "data", "--out", "."); got.code != 0 {
+		t.Fatal(got.stderr)
+	}
+	in := func(name string) string { return filepath.Join(o.folder, name) }
+	port := testserver.FreePort(t)
+	testserver.Mosquitto(t, testserver.MosquittoOptions{Lines: []string{
+		"allow_anonymous false", "use_username_as_clientid true", "acl_file " + in("wattline.acl"), "password_file " + in("wattline.passwd"),
+		fmt.Sprintf("listener %d 127.0.0.1", port), "cafile " + in("ca.pem"), "certfile " + in("mosquitto.pem"),
+		"keyfile " + in("mosquitto.key"), "require_certificate true",
+	}})
+	url := fmt.Sprintf("mqtts://127.0.0.1:%d", port)
+	var running []*wattlineProcess
+	for _, name := range []string{"store", "agent", "gw"} {
+		running = append(running, o.runAs(name, url, plugs.devices, processes[name], "broker_cert_file: "+name+".pem", "broker_key_file: "+name+".key"))
+	}
+	o.waitReady(running...)
+	o.waitUp(plugs.ids()...)
+	t.Run("relays move at the plugs", func(t *testing.T) { checkSwitching(t, o, &plugs) })
+	t.Run("readings come into the store and out of it", func(t *testing.T) {
+		o.in(t).eventuallyReading("desk-1", "is stored", since, func(wattline.Reading) bool { return true })
+	})
+	t.Run("check says that the credential is good", func(t *testing.T) {
+		if got := run(t, o.folder, "check", "-c", "agent.yaml"); !strings.Contains(got.stdout, "connected with the credential of agent") {
+			t.Errorf("it says %s%s", got.stdout, got.stderr)
+		}
+	})
+	for _, w := range running {
+		if strings.Contains(w.Output(), "refuses") {
+			t.Errorf("%s was refused something:\n%s", w.name, w.Output())
+		}
+	}
+}
+
+// TestCredentialsOnTheEmbeddedBroker has the agents of an annex connect to the broker
+// of the head office, until their credential is revoked.
+func TestCredentialsOnTheEmbeddedBroker(t *testing.T) {
+	t.Parallel()
+	plugs := simulatedOffice(t)
+	reach := freeAddr(t)
+	o := newOffice(t, "store: archive")
+	o.certify("broker")
+	o.issue("annex", "collector", "controller", "--site", "annex")
+	away := plugs.devices[1]
+	away.Site = "annex"
+	devices := []wattline.Device{plugs.devices[0], away}
+	head := *o
+	head.settings = append(slices.Clone(o.settings), "broker: embedded", "broker_listen: "+reach, "broker_tls: {cert: broker.pem, key: broker.key}")
+	head.declare(devices...)
+	w := head.up()
+	agent := o.runAs("annex", "mqtts://"+reach, nil, []string{"collector", "controller"}, "site: annex", "data: ./annex")
+	o.waitUp(plugs.devices[0].ID, away.ID)
+	t.Run("the agents of the annex switch its plugs", func(t *testing.T) {
+		o.in(t).switchRelay(away.ID, wattline.RelayOff)
+		if got := plugs.relays()[away.ID]; got != wattline.RelayOff {
+			t.Errorf("the relay is %s", got)
+		}
+	})
+	t.Run("nobody else gets in", func(t *testing.T) {
+		cmd := mqtt{t, reach}.client("mosquitto_sub", "--cafile", filepath.Join(o.folder, "ca.pem"), "-t", "#", "-C", "1", "-W", "5")
+		if printed, err := cmd.CombinedOutput(); err == nil || strings.Contains(string(printed), "{") {
+			t.Errorf("it hears %s", printed)
+		}
+	})
+	t.Run("not even the agents, once their credential is revoked", func(t *testing.T) {
+		if got := run(t, o.folder, "broker", "credentials", "revoke", "annex", "--data", "data"); got.code != 0 {
+			t.Fatal(got.stderr)
+		}
+		testserver.Eventually(t, patience, func() error { return contains(agent.Output(), "no connection to the broker") })
+		o := o.in(t)
+		testserver.Eventually(t, patience, func() error {
+			got, err := o.send(http.MethodPut, "/api/v1/devices/"+away.ID+"/relay", `{"state":"on"}`)
+			if err == nil && got.status != http.StatusServiceUnavailable {
+				err = fmt.Errorf("the command is answered %d", got.status)
+			}
+			return err
+		})
+		o.switchRelay(plugs.devices[0].ID, wattline.RelayOff)
+		w.alive()
+	})
+}
