@@ -250,9 +250,8 @@ func newBrokerACL(options *brokerOptions) *cobra.Command {
 		Use:   "acl",
 		Short: "Write the credentials and their rights as files for mosquitto",
 		Long: `Write the credentials and their rights as files for mosquitto 2: wattline.acl and
-wattline.passwd. Have mosquitto read them again with a SIGHUP; it then also takes the
-rights of clients that are connected, but disconnects none. The files for mosquitto.conf
-are named at the end.`,
+wattline.passwd. With a SIGHUP mosquitto reads them again and disconnects whoever was
+revoked. The lines for mosquitto.conf are printed at the end.`,
 		Args: usage(cobra.NoArgs),
 		Example: `  wattline broker acl --out /etc/mosquitto
   systemctl reload mosquitto`,

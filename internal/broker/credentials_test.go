@@ -185,3 +185,20 @@ func TestMosquittoTakesTheCredentials(t *testing.T) {
 		}
 	})
 }
+
+func TestMosquittoDropsWhoWasRevokedWithItsReload(t *testing.T) {
+	folder := t.TempDir()
+	secrets := issue(t, folder, observer("stays"), observer("goes"))
+	m := testserver.Mosquitto(t, testserver.MosquittoOptions{Lines: mosquittoFiles(t, folder, rightsTopics(t), "")})
+	stays := connect(t, m.URL(), login("stays", secrets["stays"]))
+	goes := connect(t, m.URL(), login("goes", secrets["goes"]))
+	if err := mqttcredentials.Revoke(folder, "goes"); err != nil {
+		t.Fatal(err)
+	}
+	mosquittoFiles(t, folder, rightsTopics(t), "")
+	m.Reload()
+	awaitEnd(t, goes)
+	if arrives(t, stays, "nothing") {
+		t.Error("a message came from nowhere")
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -82,6 +83,14 @@ func (m *MosquittoServer) Kill() { m.run.kill() }
 
 // Stop ends it in good order and returns when it is gone.
 func (m *MosquittoServer) Stop() { m.run.stop() }
+
+// Reload has it read its files of passwords and rights anew (SIGHUP).
+func (m *MosquittoServer) Reload() {
+	m.t.Helper()
+	if err := m.run.running.Signal(syscall.SIGHUP); err != nil {
+		m.t.Fatalf("reload mosquitto: %v", err)
+	}
+}
 
 // Erase removes what it keeps on disk, so that it comes back empty. Call it
 // between Stop or Kill and Start.
