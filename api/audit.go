@@ -6,6 +6,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/wattline/wattline/internal/audit"
+	"github.com/wattline/wattline/internal/throttle"
 )
 
 // Audit keeps who did or tried what. It is used by many goroutines at once.
@@ -48,11 +49,21 @@ func (g *Gateway) audited(ctx context.Context, by origin, entry audit.Entry, do 
 	return err
 }
 
+// newRefusals bounds how many refusals of each token and user are kept: whoever may
+// do nothing must not fill the disk with it, nor the queue of the others.
+func newRefusals() *throttle.Throttle {
+	return throttle.New(throttle.Options{PerSecond: 2, Burst: 2000, Keys: maxRated})
+}
+
 // ended keeps what became of something: an error, or nil. Where it was refused before
-// it was begun, this is its only record.
+// it was begun, this is its only record; refusals beyond a bound are only counted.
 func (g *Gateway) ended(ctx context.Context, by origin, entry audit.Entry, err error) {
 	entry = by.signs(entry)
 	entry.Outcome, entry.Code = audit.OutcomeOf(err)
+	if entry.Outcome == audit.Refused && g.refusals.Take(by.who) > 0 {
+		g.meters.unaudited.Inc()
+		return
+	}
 	// It has happened, whether or not the client still waits. A record that is lost
 	// is counted and logged.
 	_ = g.append(context.WithoutCancel(ctx), entry)

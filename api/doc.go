@@ -37,6 +37,8 @@
 //	@tag.description	What happens, as it happens.
 //	@tag.name			components
 //	@tag.description	Queries to components, your own among them.
+//	@tag.name			access
+//	@tag.description	Who may do what, and who did.
 //	@tag.name			system
 //	@tag.description	For monitoring, and this description.
 package api

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/wattline/wattline/api/live"
+	"github.com/wattline/wattline/internal/throttle"
 	"github.com/wattline/wattline/openapi"
 )
 
@@ -32,6 +33,8 @@ type Gateway struct {
 	handler    http.Handler // the engine, its answers compressed
 	admitted   atomic.Int64
 	streams    *streams
+	rates      rates
+	refusals   *throttle.Throttle
 	live       *live.Hub
 	background *background
 	// loopback tells that only this machine can reach the listener.
@@ -60,6 +63,7 @@ func New(options Options) (*Gateway, error) {
 	}
 	g.shadow.news = news{g.live, options.Log}
 	g.background = newBackground(options.Limits.Background)
+	g.rates, g.refusals = newRates(options.Limits), newRefusals()
 	g.streams = newStreams(options.Limits.Streams, options.Log, options.Metrics)
 	if g.engine, err = g.routes(); err != nil {
 		return nil, err

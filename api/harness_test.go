@@ -34,6 +34,7 @@ type office struct {
 	bus       *fakeBus
 	guests    *guests
 	validator *openapitest.Validator
+	tokenID   string          // of a token, with withAccounts
 	forget    func()          // ends the keeping of commands
 	seen      map[string]bool // operation id and status
 }
@@ -68,6 +69,13 @@ func open(t testing.TB, change ...func(*api.Options)) *office {
 		<-fake.subscribed
 	}
 	o := &office{Gateway: gateway, bus: fake, guests: known, forget: forget, validator: validator, seen: map[string]bool{}}
+	if options.Accounts != nil {
+		tokens, err := options.Accounts.Tokens(t.Context())
+		if err != nil || len(tokens) == 0 {
+			t.Fatal(tokens, err)
+		}
+		o.tokenID = tokens[0].ID
+	}
 	o.furnish(t)
 	gateway.SetComplete(true)
 	return o
@@ -173,7 +181,7 @@ func request(method, target, body string) *http.Request {
 
 func (o *office) do(t testing.TB, method, target, body string) answer {
 	t.Helper()
-	return o.send(t, request(method, target, body))
+	return o.send(t, request(method, strings.Replace(target, "TOKEN", o.tokenID, 1), body))
 }
 
 func (o *office) get(t testing.TB, target string) answer {

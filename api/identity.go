@@ -7,6 +7,7 @@ import (
 
 	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/internal/access"
+	"github.com/wattline/wattline/internal/audit"
 )
 
 // Identities tells who makes a request. It is asked for every request but those of
@@ -28,14 +29,29 @@ func (g *Gateway) guarded(needs access.Action, handle handler) handler {
 	return func(c *gin.Context) error {
 		who, err := g.identify(c)
 		if err != nil {
-			return err
-		}
-		if err := decided(who, needs, wattline.Device{}); err != nil {
+			g.auditStranger(c, err)
 			return err
 		}
 		c.Set(principalKey, who)
+		if err := g.rates.take(who.Name); err != nil {
+			return err
+		}
+		if err := decided(who, needs, wattline.Device{}); err != nil {
+			g.ended(c.Request.Context(), g.origin(c), audit.Entry{Action: "request", Detail: c.Request.Method + " " + c.FullPath()}, err)
+			return err
+		}
 		return handle(c)
 	}
+}
+
+// auditStranger keeps that somebody came with a token or a session that is not valid.
+// Who does it too often is answered busy and no longer kept.
+func (g *Gateway) auditStranger(c *gin.Context, err error) {
+	if c.Request.Header.Get("Authorization") == "" && c.Request.Header.Get("Cookie") == "" ||
+		wattline.AsError(err).Code != wattline.CodeUnauthenticated {
+		return
+	}
+	g.ended(c.Request.Context(), g.origin(c), audit.Entry{Action: "token.use", Detail: c.Request.Method + " " + c.FullPath()}, err)
 }
 
 // identify is who makes a request, by what holds now.

@@ -156,15 +156,18 @@ func shortened(text string) string {
 
 // meters are the gateway's instruments.
 type meters struct {
-	requests *telemetry.CounterVec
-	duration *telemetry.HistogramVec
-	inFlight telemetry.Gauge
-	refused  telemetry.Counter
+	requests  *telemetry.CounterVec
+	duration  *telemetry.HistogramVec
+	inFlight  telemetry.Gauge
+	refused   telemetry.Counter
+	unaudited telemetry.Counter
 }
 
 func newMeters(registry *telemetry.Registry) *meters {
 	buckets := []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60}
 	return &meters{
+		unaudited: registry.Counter("wattline_api_refusals_not_audited_total",
+			"Refusals of tokens and users that are refused all the time, which the audit leaves out."),
 		requests: registry.CounterVec("wattline_api_requests_total",
 			"Requests by route, method and status.", "route", "method", "status"),
 		duration: registry.HistogramVec("wattline_api_request_duration_seconds",

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/wattline/wattline/api/live"
+	"github.com/wattline/wattline/internal/accounts"
 	"github.com/wattline/wattline/internal/commandlog"
 	"github.com/wattline/wattline/internal/telemetry"
 )
@@ -24,6 +25,8 @@ type Options struct {
 	// Identities tells who makes a request. Nobody gets past it but to the open
 	// routes.
 	Identities Identities
+	// Accounts are the tokens and users that the API manages; nil for none.
+	Accounts *accounts.Accounts
 	// Audit keeps who did or tried what; nil for nobody.
 	Audit Audit
 	// Commands keeps which commands were given. It must be written while the gateway
@@ -68,6 +71,10 @@ type ReadyCheck struct {
 
 // Limits bound what requests may cost. Zero values take the defaults.
 type Limits struct {
+	// RequestsPerS is how many requests a token or a user may make in a second, in the
+	// long run, and Burst how many at once; 200 and 2,000. Below 0 is any number.
+	RequestsPerS float64
+	Burst        int
 	// BodyBytes of a request; 1 MiB.
 	BodyBytes int64
 	// ReplyBytes of a component's answer that is passed on; 1 MiB.
@@ -107,6 +114,8 @@ type Limits struct {
 
 func (l Limits) withDefaults() Limits {
 	return Limits{
+		RequestsPerS:     cmp.Or(l.RequestsPerS, 200),
+		Burst:            cmp.Or(l.Burst, 2000),
 		BodyBytes:        cmp.Or(l.BodyBytes, 1<<20),
 		ReplyBytes:       cmp.Or(l.ReplyBytes, 1<<20),
 		Connections:      cmp.Or(l.Connections, 8192),

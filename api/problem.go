@@ -3,12 +3,15 @@ package api
 import (
 	"encoding/json"
 	"errors"
+	"math"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/gin-gonic/gin"
 
 	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/internal/throttle"
 )
 
 // Problem is the body of every error (RFC 9457), as application/problem+json.
@@ -157,6 +160,9 @@ func (g *Gateway) writeProblem(c *gin.Context, err error) {
 	}
 	if seconds := retryAfter(problem.Code); seconds != "" {
 		c.Header("Retry-After", seconds)
+	}
+	if exceeded, is := errors.AsType[*throttle.Exceeded](err); is {
+		c.Header("Retry-After", strconv.Itoa(int(math.Ceil(exceeded.Wait.Seconds()))))
 	}
 	body, err := json.Marshal(problem)
 	if err != nil {

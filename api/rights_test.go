@@ -33,7 +33,7 @@ func TestEveryRouteButHealthAndThePagesNeedsAToken(t *testing.T) {
 	openToAll := []string{"/", "/-/healthy", "/-/ready"}
 	for _, route := range o.Routes() {
 		method, path, _ := strings.Cut(route, " ")
-		if slices.Contains(openToAll, path) || path == "/docs" || strings.HasPrefix(path, "/docs/") {
+		if slices.Contains(openToAll, path) || route == "POST /api/v1/session" || path == "/docs" || strings.HasPrefix(path, "/docs/") {
 			continue
 		}
 		target := strings.NewReplacer(":id", "desk-1", ":name", "weather", ":verb", "forecast", ":instance", "hook-1", ":hook", "influx").Replace(path)

@@ -41,6 +41,18 @@ func (g *Gateway) apiRoutes() []route {
 		{http.MethodGet, "/api/v1/consumption", access.Enter, g.getConsumption},
 		{http.MethodGet, "/api/v1/aggregate", access.Enter, g.getAggregate},
 		{http.MethodGet, "/api/v1/components/:name/:verb", access.Survey, g.getComponent},
+		{http.MethodGet, "/api/v1/me", access.Enter, g.getMe},
+		{http.MethodDelete, "/api/v1/session", access.Enter, g.withAccounts(g.signOut)},
+		{http.MethodPost, "/api/v1/tokens", access.Administer, g.withAccounts(g.createToken)},
+		{http.MethodGet, "/api/v1/tokens", access.Administer, g.withAccounts(g.listTokens)},
+		{http.MethodGet, "/api/v1/tokens/:id", access.Administer, g.withAccounts(g.getToken)},
+		{http.MethodDelete, "/api/v1/tokens/:id", access.Administer, g.withAccounts(g.revokeToken)},
+		{http.MethodPost, "/api/v1/users", access.Administer, g.withAccounts(g.createUser)},
+		{http.MethodGet, "/api/v1/users", access.Administer, g.withAccounts(g.listUsers)},
+		{http.MethodGet, "/api/v1/users/:name", access.Administer, g.withAccounts(g.getUser)},
+		{http.MethodPut, "/api/v1/users/:name", access.Administer, g.withAccounts(g.putUser)},
+		{http.MethodDelete, "/api/v1/users/:name", access.Administer, g.withAccounts(g.removeUser)},
+		{http.MethodGet, "/api/v1/audit", access.Enter, g.getAudit},
 		{http.MethodGet, "/api/v1/system/journal", access.Administer, g.listJournals},
 		{http.MethodDelete, "/api/v1/system/journal/:instance/hooks/:hook", access.Administer, g.forgetHook},
 		{http.MethodGet, "/api/v1/system/hooks", access.Administer, g.listHooks},
@@ -61,6 +73,7 @@ type openRoute struct {
 // openRoutes are those of the OpenAPI description that need no token.
 func (g *Gateway) openRoutes() []openRoute {
 	return []openRoute{
+		{http.MethodPost, "/api/v1/session", g.withAccounts(g.signIn)},
 		{http.MethodGet, "/-/healthy", g.getHealthy},
 		{http.MethodGet, "/-/ready", g.getReady},
 	}

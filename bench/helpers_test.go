@@ -81,7 +81,7 @@ func up(b *testing.B, options systemOptions) system {
 	} else {
 		fmt.Fprintf(&text, "broker: %s\n", options.broker)
 	}
-	text.WriteString("switch_on_per_s: 0\n" + options.more + "devices:\n") // what is measured is not the pace
+	text.WriteString("switch_on_per_s: 0\nlimits: {requests_per_s: 0}\n" + options.more + "devices:\n") // what is measured is not the pace
 	site, wanted := "hq", "up"
 	if options.elsewhere {
 		site, wanted = "elsewhere", "unknown"

@@ -41,3 +41,12 @@ func (p *process) startAccounts(ctx context.Context) error {
 	p.accounts, p.audit = opened, kept
 	return nil
 }
+
+// limits are those of the configuration, in which 0 is none.
+func (p *process) limits() api.Limits {
+	limits := api.Limits{RequestsPerS: p.Config.Limits.RequestsPerS, Burst: p.Config.Limits.Burst}
+	if limits.RequestsPerS == 0 {
+		limits.RequestsPerS = -1
+	}
+	return limits
+}

@@ -39,6 +39,15 @@ type NewToken struct {
 	Expires time.Time
 }
 
+// String is what the audit has of it.
+func (n NewToken) String() string {
+	expires := never
+	if !n.Expires.IsZero() {
+		expires = wattline.At(n.Expires).String()
+	}
+	return fmt.Sprintf("%s, role %s, scope %s, expires %s", n.Name, n.Role, n.Scope, expires)
+}
+
 // maxTokens bounds what is kept in memory, and what a mistaken program can do.
 const maxTokens = 10_000
 

@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/wattline/wattline"
@@ -36,6 +37,26 @@ type UserChange struct {
 	Role     *access.Role
 	Scope    *access.Scope
 	Password *string
+}
+
+// String is what the audit has of it: no password.
+func (n NewUser) String() string {
+	return fmt.Sprintf("%s, role %s, scope %s", n.Name, n.Role, n.Scope)
+}
+
+// String is what the audit has of it: no password.
+func (u UserChange) String() string {
+	var parts []string
+	if u.Role != nil {
+		parts = append(parts, "role "+string(*u.Role))
+	}
+	if u.Scope != nil {
+		parts = append(parts, "scope "+u.Scope.String())
+	}
+	if u.Password != nil {
+		parts = append(parts, "password")
+	}
+	return strings.Join(parts, ", ")
 }
 
 const maxUsers = 10_000

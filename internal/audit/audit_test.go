@@ -228,7 +228,7 @@ func TestADamagedFileIsSetAsideAndTheNewOneSaysSo(t *testing.T) {
 }
 
 func TestOutcomes(t *testing.T) {
-	for code, want := range map[wattline.Code]audit.Outcome{
+	for code, want := range map[wattline.Code]audit.Status{
 		wattline.CodeProtected: audit.Refused, wattline.CodeForbidden: audit.Refused, wattline.CodeNotFound: audit.Refused,
 		wattline.CodeBusy: audit.Refused, wattline.CodeDeviceUnreachable: audit.Failed, wattline.CodeNoResponder: audit.Failed,
 		wattline.CodeTimeout: audit.Unknown, wattline.CodeInternal: audit.Unknown,
@@ -249,7 +249,7 @@ func TestWhateverIsWrittenVerifies(t *testing.T) {
 		text := rapid.OneOf(rapid.String(), rapid.Just("\xff\x00"), rapid.Just(strings.Repeat("é", 2000)))
 		e := audit.Entry{
 			Who: text.Draw(rt, "who"), Action: text.Draw(rt, "action"), Device: text.Draw(rt, "device"),
-			Outcome: audit.Outcome(rapid.String().Draw(rt, "outcome")), Detail: text.Draw(rt, "detail"),
+			Outcome: audit.Status(rapid.String().Draw(rt, "outcome")), Detail: text.Draw(rt, "detail"),
 		}
 		if err := l.Write(context.Background(), e); err != nil {
 			rt.Fatal(err)

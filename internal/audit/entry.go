@@ -21,7 +21,7 @@ type Entry struct {
 	// Device is to which.
 	Device string
 	// Outcome is what became of it.
-	Outcome Outcome
+	Outcome Status
 	// Code is that of the error that it ended in.
 	Code wattline.Code
 	// RequestID is under which the log has more.
@@ -31,26 +31,26 @@ type Entry struct {
 	Detail string
 }
 
-// Outcome is what became of something.
-type Outcome string
+// Status is what became of something.
+type Status string
 
 // The outcomes.
 const (
 	// Attempted: it was begun; what became of it is in a later record of the same
 	// request, or was not known any more when the process ended.
-	Attempted Outcome = "attempted"
+	Attempted Status = "attempted"
 	// Done as asked.
-	Done Outcome = "done"
+	Done Status = "done"
 	// Refused: rights, protection or a limit did not allow it; nothing was done.
-	Refused Outcome = "refused"
+	Refused Status = "refused"
 	// Failed: it was tried and not done.
-	Failed Outcome = "failed"
+	Failed Status = "failed"
 	// Unknown: it may have been done.
-	Unknown Outcome = "unknown"
+	Unknown Status = "unknown"
 )
 
 // OutcomeOf is that of an error: nil is Done.
-func OutcomeOf(err error) (Outcome, wattline.Code) {
+func OutcomeOf(err error) (Status, wattline.Code) {
 	if err == nil {
 		return Done, ""
 	}
@@ -80,7 +80,7 @@ type Record struct {
 	// Device is to which.
 	Device string `json:"device,omitempty" example:"desk-1"`
 	// Outcome is what became of it.
-	Outcome Outcome `json:"outcome"`
+	Outcome Status `json:"outcome"`
 	// Code is that of the error that it ended in.
 	Code wattline.Code `json:"code,omitempty"`
 	// RequestID is under which the log has more.

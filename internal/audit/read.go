@@ -12,7 +12,7 @@ import (
 // Query chooses records: those for which all that is set is true.
 type Query struct {
 	Who, Action, Device string
-	Outcome             Outcome
+	Outcome             Status
 	// From is the first instant, To the first one after them.
 	From, To wattline.Time
 	// Devices leaves records of these only, and none of no device; nil for all.

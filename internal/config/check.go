@@ -46,6 +46,7 @@ func (c Config) check() error {
 		found.check("instance", wattline.CheckID(c.Instance))
 	}
 	found.check("audit_retention", checkRetention(c.AuditRetention))
+	c.checkLimits(&found)
 	found.check("topic_root", wattline.CheckLocation(c.TopicRoot))
 	if c.Poll < wattline.MinPoll || c.Poll > wattline.MaxPoll {
 		found.fail("poll", fmt.Sprintf("must lie between %v and %v", wattline.MinPoll, wattline.MaxPoll))
@@ -66,6 +67,16 @@ func (c Config) check() error {
 		return errors.New(strings.Join(found.faults, "\n"))
 	}
 	return nil
+}
+
+func (c Config) checkLimits(found *checker) {
+	const most = 1e6
+	if c.Limits.RequestsPerS < 0 || c.Limits.RequestsPerS > most {
+		found.fail("limits.requests_per_s", "must lie between 0, for any number, and 1000000")
+	}
+	if c.Limits.Burst < 1 || c.Limits.Burst > most {
+		found.fail("limits.burst", "must lie between 1 and 1000000")
+	}
 }
 
 func (c Config) checkBroker(found *checker) {

@@ -79,6 +79,8 @@ type Config struct {
 	// SwitchOnPerS is how many devices of the site are switched on in a second at
 	// most, against inrush; 0 is any number.
 	SwitchOnPerS float64 `yaml:"switch_on_per_s"`
+	// Limits bound what each token and user may ask of the API.
+	Limits Limits `yaml:"limits"`
 	// AuditRetention is for how long the audit keeps who did what; 0s for ever.
 	AuditRetention time.Duration `yaml:"audit_retention"`
 	// Networks are those that devices from elsewhere than this file may be in.
@@ -87,6 +89,14 @@ type Config struct {
 	Devices []Device `yaml:"devices"`
 
 	folder string
+}
+
+// Limits bound what each token and user may ask of the API.
+type Limits struct {
+	// RequestsPerS is how many requests in a second in the long run; 0 for any number.
+	RequestsPerS float64 `yaml:"requests_per_s"`
+	// Burst is how many at once.
+	Burst int `yaml:"burst"`
 }
 
 // Influx is where an InfluxDB 2 is and what to use there.
@@ -153,6 +163,7 @@ func Default() Config {
 		Store:            StoreArchive,
 		ArchiveRetention: twoYears,
 		AuditRetention:   twoYears,
+		Limits:           Limits{RequestsPerS: 200, Burst: 2000},
 		Influx:           Influx{Retention: twoYears},
 		Journal:          Journal{MaxMegabytes: 1024, MaxAge: 30 * 24 * time.Hour},
 		Live:             Live{Connections: 4096, ConnectionsEach: 256},

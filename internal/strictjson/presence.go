@@ -1,6 +1,7 @@
 package strictjson
 
 import (
+	"encoding"
 	"reflect"
 	"strconv"
 	"strings"
@@ -195,7 +196,11 @@ func shapeOf(t reflect.Type) *shape {
 // implementsOwnSyntax tells whether a type's own decoder reads it, whose errors
 // are meant for people.
 func implementsOwnSyntax(t reflect.Type) bool {
-	return t != nil && reflect.PointerTo(t).Implements(reflect.TypeFor[json.Unmarshaler]())
+	if t == nil {
+		return false
+	}
+	pointer := reflect.PointerTo(t)
+	return pointer.Implements(reflect.TypeFor[json.Unmarshaler]()) || pointer.Implements(reflect.TypeFor[encoding.TextUnmarshaler]())
 }
 
 func fieldsOf(t reflect.Type) []structField {

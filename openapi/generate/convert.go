@@ -100,6 +100,9 @@ func refine(ref *openapi3.SchemaRef) {
 // isTime tells whether a field of this name is an instant. swag has string for
 // whatever type is called Time, and no place to say more.
 func isTime(name string) bool {
+	if strings.HasSuffix(name, "_at") {
+		return true
+	}
 	switch name {
 	case "time", "since", "start", "end", "from", "to", "until":
 		return true
