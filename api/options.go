@@ -42,6 +42,8 @@ type Options struct {
 	// Timezone is that of dates and calendar windows unless a request names
 	// another; UTC if nil.
 	Timezone *time.Location
+	// Compatibility answers the routes of the IoToad system too, /api/out and /api/in.
+	Compatibility bool
 	// Version is shown by /-/healthy.
 	Version string
 	Log     *slog.Logger

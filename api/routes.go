@@ -110,6 +110,9 @@ func (g *Gateway) routes() (*gin.Engine, error) {
 	for _, r := range append(g.openRoutes(), g.pageRoutes()...) {
 		add(r.method, r.path, r.handle)
 	}
+	for _, r := range g.olderRoutes() {
+		add(r.method, r.path, g.guarded(r.needs, r.handle))
+	}
 	return engine, nil
 }
 

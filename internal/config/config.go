@@ -33,6 +33,8 @@ type Config struct {
 	Hosts []string `yaml:"hosts"`
 	// CORS lets pages of other origins use the API.
 	CORS CORS `yaml:"cors"`
+	// Compatibility answers the routes of the IoToad system too.
+	Compatibility bool `yaml:"compatibility"`
 	// MetricsListen is where /metrics, /-/healthy and /-/ready are served besides
 	// the gateway's; empty for nowhere.
 	MetricsListen string `yaml:"metrics_listen"`
