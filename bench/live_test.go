@@ -131,7 +131,10 @@ func (r *liveRun) publish(b *testing.B, broker string, devices []wattline.Device
 	ctx, cancel := context.WithCancel(b.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- publisher.Run(ctx) }()
-	defer func() { cancel(); <-ended }()
+	defer func() {
+		cancel()
+		_ = <-ended // it has published all, or failed before
+	}()
 	if err := publisher.WaitConnected(ctx); err != nil {
 		b.Fatal(err)
 	}

@@ -50,7 +50,7 @@ func (h *Hub) ServeSocket(w http.ResponseWriter, r *http.Request, socket Socket)
 	// mayUpgrade has looked at the origin.
 	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{InsecureSkipVerify: true})
 	if err != nil {
-		return nil //nolint:nilerr // the library has answered
+		return nil // the library has answered
 	}
 	defer func() { _ = conn.CloseNow() }()
 	conn.SetReadLimit(maxRequest)
