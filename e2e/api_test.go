@@ -17,8 +17,9 @@ import (
 
 // api is a client of the HTTP API.
 type api struct {
-	t    *testing.T
-	base string
+	t     *testing.T
+	base  string
+	token string // empty for a stranger
 }
 
 // adminToken is one that newOffice puts into the data folder, where the first start
@@ -58,7 +59,9 @@ func (a api) send(method, path, body string) (answer, error) {
 		return answer{}, err
 	}
 	request.Close = true
-	request.Header.Set("Authorization", "Bearer "+adminToken)
+	if a.token != "" {
+		request.Header.Set("Authorization", "Bearer "+a.token)
+	}
 	if body != "" {
 		request.Header.Set("Content-Type", "application/json")
 	}

@@ -100,6 +100,12 @@ func TestExitCodes(t *testing.T) {
 		"an unknown log level":                   {[]string{"check", "--log-level", "loud"}, 2, "--log-level must be"},
 		"an unknown fault":                       {[]string{"emulator", "--faults", "desk-1=explode"}, 2, "--faults"},
 		"a fault of an unknown plug":             {[]string{"emulator", "--plugs", "1", "--faults", "desk-99=hang"}, 2, "desk-99"},
+		"a token without a role":                 {[]string{"token", "create", "--name", "x", "--scope", "*"}, 2, "--role must be"},
+		"a token of no scope":                    {[]string{"token", "create", "--name", "x", "--role", "viewer"}, 2, "--scope must be"},
+		"a token until whenever":                 {[]string{"token", "create", "--name", "x", "--role", "viewer", "--scope", "*", "--expires", "soon"}, 2, "--expires must be"},
+		"a token of nowhere":                     {[]string{"token", "list"}, 1, "start Wattline once"},
+		"a password from nowhere":                {[]string{"user", "password", "ana"}, 2, "--password-file"},
+		"a head that is none":                    {[]string{"audit", "verify", "--head", "1"}, 2, "--head must be"},
 		"no configuration":                       {[]string{"up", "-c", "none.yaml"}, 1, "none.yaml"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -119,6 +125,7 @@ func TestHelp(t *testing.T) {
 	t.Parallel()
 	for _, command := range []string{
 		"", "demo", "up", "run", "check", "plug", "plug read", "plug on", "plug off", "emulator",
+		"token", "token create", "token list", "token revoke", "user", "user add", "user list", "user password", "user remove", "audit", "audit verify",
 	} {
 		got := run(t, ".", append(strings.Fields(command), "--help")...)
 		if got.code != 0 || !strings.Contains(got.stdout, "\nExamples:\n") || !strings.Contains(got.stdout, "Usage:") {

@@ -16,7 +16,7 @@ import (
 func TestDemo(t *testing.T) {
 	t.Parallel()
 	folder, listen := t.TempDir(), freeAddr(t)
-	a := api{t, "http://" + listen}
+	a := api{t, "http://" + listen, adminToken}
 	admit(t, filepath.Join(folder, "office"))
 	demo := func() (*wattlineProcess, wattline.Reading) {
 		began := time.Now()
@@ -60,13 +60,13 @@ func TestDemo(t *testing.T) {
 		if answers[2]["outcome"] != "done" || answers[2]["relay"] != "off" {
 			t.Errorf("the switched relay is %v", answers[2])
 		}
-		if got := (api{t, a.base}).state("desk-1").State.Relay; got != wattline.RelayOff {
+		if got := (api{t, a.base, adminToken}).state("desk-1").State.Relay; got != wattline.RelayOff {
 			t.Errorf("the relay is %s afterwards", got)
 		}
 	})
 
 	t.Run("the office is whole, and the pages are there", func(t *testing.T) {
-		a := api{t, a.base}
+		a := api{t, a.base, adminToken}
 		testserver.Eventually(t, patience, func() error {
 			if up := len(a.devices("?state=up")); up != 24 {
 				return fmt.Errorf("%d plugs of 24 are up", up)

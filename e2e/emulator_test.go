@@ -44,7 +44,7 @@ type plugView struct {
 func startEmulator(t *testing.T, args ...string) emulated {
 	t.Helper()
 	control := freeAddr(t)
-	e := emulated{api: api{t, "http://" + control}}
+	e := emulated{api: api{t, "http://" + control, ""}}
 	e.process = start(t, t.TempDir(), append([]string{"emulator", "--json", "--control", control}, args...)...)
 	testserver.Eventually(t, patience, func() error {
 		if err := json.Unmarshal([]byte(e.process.stdout.String()), &e.devices); err != nil {

@@ -29,7 +29,7 @@ type office struct {
 func newOffice(t *testing.T, settings ...string) *office {
 	t.Helper()
 	listen := freeAddr(t)
-	o := &office{t: t, folder: t.TempDir(), api: api{t, "http://" + listen}}
+	o := &office{t: t, folder: t.TempDir(), api: api{t, "http://" + listen, adminToken}}
 	o.settings = append([]string{
 		"listen: " + listen, "site: hq", "timezone: Europe/Madrid", "data: ./data", "poll: 1s",
 	}, settings...)
