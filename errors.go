@@ -101,6 +101,8 @@ func (c Code) HTTPStatus() int {
 type FieldError struct {
 	Field  string `json:"field"`
 	Reason string `json:"reason"`
+	// Line is where the fault is in a text of several lines, counted from 1.
+	Line int `json:"line,omitempty"`
 }
 
 // Error is an error that may be shown to whoever asked. Its JSON form travels
@@ -152,7 +154,7 @@ func AsError(err error) *Error {
 // faults collects the field errors of a validation.
 type faults []FieldError
 
-func (f *faults) add(field, reason string) { *f = append(*f, FieldError{field, reason}) }
+func (f *faults) add(field, reason string) { *f = append(*f, FieldError{Field: field, Reason: reason}) }
 
 func (f *faults) check(field string, err error) {
 	if err != nil {

@@ -101,11 +101,11 @@ func (ts Topics) Build(topic Topic) (string, error) {
 	text.WriteString(ts.Root() + "/" + string(topic.Kind))
 	levels := topic.levels()
 	if levels == nil {
-		return "", Invalid(FieldError{"topic", fmt.Sprintf("has no kind %.80q", topic.Kind)})
+		return "", Invalid(FieldError{Field: "topic", Reason: fmt.Sprintf("has no kind %.80q", topic.Kind)})
 	}
 	for _, level := range levels {
 		if err := CheckID(*level); err != nil {
-			return "", Invalid(FieldError{"topic", fmt.Sprintf("level %.80q %v", *level, err)})
+			return "", Invalid(FieldError{Field: "topic", Reason: fmt.Sprintf("level %.80q %v", *level, err)})
 		}
 		text.WriteString("/" + *level)
 	}

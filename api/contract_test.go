@@ -28,7 +28,8 @@ func TestRoutesAndDescriptionNameTheSame(t *testing.T) {
 	parameter := regexp.MustCompile(`:(\w+)`)
 	var routes, heads, described []string
 	for _, route := range o.Routes() {
-		route = parameter.ReplaceAllString(route, "{$1}")
+		route = strings.Replace(route, `\:apply`, "%apply", 1)
+		route = strings.Replace(parameter.ReplaceAllString(route, "{$1}"), "%", ":", 1)
 		if rest, isHead := strings.CutPrefix(route, "HEAD "); isHead {
 			heads = append(heads, "GET "+rest)
 		} else if !slices.Contains(pages, route) {
@@ -54,6 +55,13 @@ func TestRoutesAndDescriptionNameTheSame(t *testing.T) {
 var one = map[string]struct{ method, target, body string }{
 	"listDevices":       {"GET", "/api/v1/devices", ""},
 	"getDevice":         {"GET", "/api/v1/devices/desk-1", ""},
+	"createDevice":      {"POST", "/api/v1/devices", `{"id":"desk-7","kind":"workstation","location":"hq/f1/r101/desk-7","address":"10.1.0.17"}`},
+	"replaceDevice":     {"PUT", "/api/v1/devices/desk-1", `{"kind":"workstation","location":"hq/f1/r101/desk-1","site":"hq","address":"10.1.0.17"}`},
+	"patchDevice":       {"PATCH", "/api/v1/devices/desk-1", `{"labels":{"floor":null,"window":"north"},"poll_s":2.5}`},
+	"deleteDevice":      {"DELETE", "/api/v1/devices/down-1", ""},
+	"liftProtection":    {"POST", "/api/v1/devices/printer-1/lift", `{"for_s":1800,"reason":"moved"}`},
+	"endLift":           {"DELETE", "/api/v1/devices/printer-1/lift", ""},
+	"applyDevices":      {"POST", "/api/v1/devices:apply?dry_run=true", `[{"id":"desk-8","kind":"workstation","location":"hq/f1","address":"10.1.0.18"}]`},
 	"getState":          {"GET", "/api/v1/devices/desk-1/state?refresh=true", ""},
 	"putRelay":          {"PUT", "/api/v1/devices/desk-1/relay", `{"state":"on"}`},
 	"putLED":            {"PUT", "/api/v1/devices/desk-1/led", `{"state":"on"}`},
@@ -104,6 +112,7 @@ func TestEveryDescribedAnswerIsGivenAndIsAsDescribed(t *testing.T) {
 	everyRefusal(t, note)
 	everyKey(t, note)
 	everyAccount(t, note)
+	everyCondition(t, note)
 
 	o := open(t)
 	o.bus.set(func(b *fakeBus) { b.connected = false })
@@ -176,6 +185,19 @@ func everyKey(t *testing.T, note func(string, int)) {
 	note("listCommands", o.get(t, one["listCommands"].target).status)
 }
 
+// everyCondition asks for what is kept, and for what there is not yet.
+func everyCondition(t *testing.T, note func(string, int)) {
+	o := open(t)
+	for _, id := range []string{"listDevices", "getDevice"} {
+		again := request("GET", one[id].target, "")
+		again.Header.Set("If-None-Match", o.get(t, one[id].target).header.Get("ETag"))
+		note(id, o.send(t, again).status)
+	}
+	fresh := request("PUT", "/api/v1/devices/desk-9", one["replaceDevice"].body)
+	fresh.Header.Set("If-None-Match", "*")
+	note("replaceDevice", o.send(t, fresh).status)
+}
+
 func everyOperation(t *testing.T, note func(string, int)) {
 	o := open(t, withAccounts(t))
 	eventually(t, "readiness", func() bool { return o.get(t, "/-/ready").status == http.StatusOK })
@@ -205,6 +227,7 @@ func everyOperation(t *testing.T, note func(string, int)) {
 
 // passedOn are the operations that ask somebody else, whose errors are theirs.
 var passedOn = []string{
+	"replaceDevice", "patchDevice", "deleteDevice", "liftProtection", "endLift", "applyDevices", "createDevice",
 	"getState", "putRelay", "putLED", "getReadings", "getConsumption", "getAggregate", "postRebuild", "getComponent",
 	"postWatch", "deleteWatch",
 	"forgetHook", "listDeadLetters", "resendDeadLetters",

@@ -1,6 +1,8 @@
 package api
 
 import (
+	"encoding/json"
+
 	"github.com/gin-gonic/gin"
 
 	"github.com/wattline/wattline"
@@ -43,7 +45,9 @@ const defaultDevicePage = 100
 //	@Param			state		query		string		false	"Availability"	Enums(up, down, stale, unknown)
 //	@Param			limit		query		int			false	"Length of the page"	minimum(1)	maximum(1000)	default(100)
 //	@Param			cursor		query		string		false	"next of the page before"
+//	@Param			If-None-Match	header	string		false	"ETag of an answer that is kept"
 //	@Success		200			{object}	DeviceList
+//	@Success		304			"as kept"
 //	@Failure		400			{object}	Problem	"invalid"
 //	@Failure		403			{object}	Problem	"forbidden"
 //	@Failure		429			{object}	Problem	"busy"
@@ -82,7 +86,11 @@ func (g *Gateway) listDevices(c *gin.Context) error {
 		}
 		list.Devices = append(list.Devices, item)
 	}
-	return writeJSON(c, list)
+	body, err := json.Marshal(list)
+	if err != nil {
+		return err
+	}
+	return writeTagged(c, digestOf(body), jsonType, body)
 }
 
 // item is a device as it is listed.
@@ -105,7 +113,9 @@ func (g *Gateway) item(snap *snapshot) DeviceItem {
 //	@Tags		devices
 //	@Produce	json
 //	@Param		id	path		string	true	"Device"	example(desk-1)
+//	@Param		If-None-Match	header	string	false	"ETag of an answer that is kept"
 //	@Success	200	{object}	DeviceItem
+//	@Success	304	"as kept"
 //	@Failure	400	{object}	Problem	"invalid"
 //	@Failure	403	{object}	Problem	"forbidden"
 //	@Failure	404	{object}	Problem	"not_found"
@@ -121,7 +131,11 @@ func (g *Gateway) getDevice(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	return writeJSON(c, g.item(snap))
+	body, tag, err := taggedItem(g.item(snap))
+	if err != nil {
+		return err
+	}
+	return writeTagged(c, tag, jsonType, body)
 }
 
 // device is the one that the path names.

@@ -91,7 +91,7 @@ func TestOneDeviceIsShownWithWhatMattersOfItsState(t *testing.T) {
 	want := api.DeviceItem{
 		Device: wattline.Device{
 			ID: "desk-1", Kind: "workstation", Location: "hq/f1/r101/desk-1", Site: "hq", Address: "192.0.2.11",
-			Labels: map[string]string{"cost-centre": "4100", "floor": "1"}, PollS: 5000,
+			Labels: map[string]string{"cost-centre": "4100", "floor": "1"}, PollS: 5000, Source: wattline.SourceAPI, Version: 1,
 		},
 		Availability: wattline.AvailabilityUp, Relay: wattline.RelayOn, PowerW: &power,
 		Capabilities: stateOf("desk-1", noon()).Capabilities,

@@ -21,6 +21,10 @@ type fakeBus struct {
 	subscribed chan struct{}
 	asked      []bus.Ask
 	listings   int
+	// devices are those that the registry has.
+	devices map[string]wattline.Device
+	// apply answers the registry's apply, if given.
+	apply func(wattline.ApplyQuery) (wattline.Applied, error)
 	// answer replies to commands and queries, except the registry's list.
 	answer func(ctx context.Context, ask bus.Ask) (any, error)
 	// list answers the registry's list; nil has no_responder.
@@ -33,17 +37,19 @@ type subscriber struct {
 }
 
 func newFakeBus() *fakeBus {
-	return &fakeBus{
+	b := &fakeBus{
 		connected: true,
+		devices:   map[string]wattline.Device{},
 		handlers:  map[int]subscriber{},
 		// One for each topic that the gateway follows.
 		subscribed: make(chan struct{}, 5),
-		answer:     answerAll,
 		instances: []wattline.Presence{
 			{Instance: "agent-1", Status: wattline.PresenceOnline, Roles: []string{wattline.RoleCollector, wattline.RoleController}},
 			{Instance: "hook-1", Status: wattline.PresenceOnline, Roles: []string{wattline.RoleHook}},
 		},
 	}
+	b.answer = b.answerRegistered
+	return b
 }
 
 func (b *fakeBus) Ask(ctx context.Context, ask bus.Ask) (json.RawMessage, error) {
@@ -157,6 +163,7 @@ func payload(t testing.TB, value any) []byte {
 
 func (b *fakeBus) device(t testing.TB, device wattline.Device) {
 	t.Helper()
+	b.set(func(b *fakeBus) { b.devices[device.ID] = device })
 	b.deliver(bus.Message{
 		Topic:   wattline.Topic{Kind: wattline.TopicDevice, Device: device.ID},
 		Payload: payload(t, device), Retained: true,

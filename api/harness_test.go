@@ -114,14 +114,14 @@ func (o *office) furnish(t testing.TB) {
 		ID: "desk-1", Kind: "workstation", Location: "hq/f1/r101/desk-1", Site: "hq", Address: "192.0.2.11",
 		Labels: map[string]string{"cost-centre": "4100", "floor": "1"}, PollS: 5000,
 	}
-	o.bus.device(t, desk)
+	o.bus.register(t, desk)
 	desk.ID, desk.Location, desk.Labels = "desk-2", "hq/f1/r101/desk-2", map[string]string{"cost-centre": "4200"}
-	o.bus.device(t, desk)
-	o.bus.device(t, wattline.Device{
+	o.bus.register(t, desk)
+	o.bus.register(t, wattline.Device{
 		ID: "printer-1", Kind: "printer", Location: "hq/f2/hall", Site: "hq", Address: "192.0.2.12", Protected: wattline.ProtectionLocked,
 	})
-	o.bus.device(t, wattline.Device{ID: "new-1", Kind: "printer", Location: "hq/f10", Site: "lab", Address: "192.0.2.13"})
-	o.bus.device(t, wattline.Device{ID: "down-1", Kind: "workstation", Location: "hq/f2/r201", Site: "hq", Address: "192.0.2.14"})
+	o.bus.register(t, wattline.Device{ID: "new-1", Kind: "printer", Location: "hq/f10", Site: "lab", Address: "192.0.2.13"})
+	o.bus.register(t, wattline.Device{ID: "down-1", Kind: "workstation", Location: "hq/f2/r201", Site: "hq", Address: "192.0.2.14"})
 	for _, id := range []string{"desk-1", "desk-2"} {
 		o.bus.state(t, "hq", stateOf(id, noon()), true)
 		o.bus.reading(t, "hq", readingOf(id, noon()), true)

@@ -39,6 +39,8 @@ type Options struct {
 	// Hosts are names under which browsers may reach a gateway that listens on
 	// loopback, besides localhost and addresses; see Gateway.Handler.
 	Hosts []string
+	// Site is that of devices that name none; "default" if empty.
+	Site string
 	// Timezone is that of dates and calendar windows unless a request names
 	// another; UTC if nil.
 	Timezone *time.Location
@@ -155,6 +157,7 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	o.Site = cmp.Or(o.Site, "default")
 	o.Listen = cmp.Or(o.Listen, DefaultListen)
 	o.Limits = o.Limits.withDefaults()
 	return o, nil

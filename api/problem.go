@@ -82,7 +82,7 @@ func problemOf(err error, requestID string) Problem {
 func boundedFields(given []wattline.FieldError) []wattline.FieldError {
 	var fields []wattline.FieldError
 	for _, field := range given[:min(len(given), maxFields)] {
-		fields = append(fields, wattline.FieldError{Field: shortened(field.Field), Reason: shortened(field.Reason)})
+		fields = append(fields, wattline.FieldError{Field: shortened(field.Field), Reason: shortened(field.Reason), Line: field.Line})
 	}
 	return fields
 }

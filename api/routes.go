@@ -26,7 +26,14 @@ type route struct {
 func (g *Gateway) apiRoutes() []route {
 	return []route{
 		{http.MethodGet, "/api/v1/devices", access.Enter, g.listDevices},
+		{http.MethodPost, "/api/v1/devices", access.Enter, g.createDevice},
+		{http.MethodPost, `/api/v1/devices\:apply`, access.Enter, g.applyDevices},
 		{http.MethodGet, "/api/v1/devices/:id", access.Enter, g.getDevice},
+		{http.MethodPut, "/api/v1/devices/:id", access.Enter, g.replaceDevice},
+		{http.MethodPatch, "/api/v1/devices/:id", access.Enter, g.patchDevice},
+		{http.MethodDelete, "/api/v1/devices/:id", access.Enter, g.deleteDevice},
+		{http.MethodPost, "/api/v1/devices/:id/lift", access.Enter, g.liftProtection},
+		{http.MethodDelete, "/api/v1/devices/:id/lift", access.Enter, g.endLift},
 		{http.MethodGet, "/api/v1/devices/:id/state", access.Enter, g.getState},
 		{http.MethodPut, "/api/v1/devices/:id/relay", access.Enter, g.putRelay},
 		{http.MethodPut, "/api/v1/devices/:id/led", access.Enter, g.putLED},

@@ -60,10 +60,10 @@ func TestWhatIsNotThereIsAProblemToo(t *testing.T) {
 		wantProblem(t, o.get(t, path), wattline.CodeNotFound, "")
 	}
 	for _, c := range []struct{ method, path, allow string }{
-		{"DELETE", "/api/v1/devices", "GET, HEAD"},
+		{"DELETE", "/api/v1/devices", "GET, HEAD, POST"},
 		{"POST", "/api/v1/devices/desk-1/relay", "PUT"},
 		{"GET", "/api/v1/commands", "POST"},
-		{"OPTIONS", "/api/v1/devices/desk-1", "GET, HEAD"},
+		{"OPTIONS", "/api/v1/devices/desk-1", "DELETE, GET, HEAD, PATCH, PUT"},
 		{"BREW", "/-/healthy", "GET, HEAD"},
 	} {
 		a := o.do(t, c.method, c.path, "")

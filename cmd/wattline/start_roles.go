@@ -172,7 +172,7 @@ func (p *process) startGateway(ctx context.Context) error {
 	options := api.Options{
 		Bus: p.bus, Identities: p.accounts, Accounts: p.accounts, Audit: p.audit, Commands: commands,
 		Limits: p.limits(), Compatibility: p.Config.Compatibility,
-		Listen: p.Config.Listen, Timezone: p.Config.Location(), Version: version,
+		Listen: p.Config.Listen, Site: p.Config.Site, Timezone: p.Config.Location(), Version: version,
 		Log: p.log, Metrics: p.metrics, ReadyChecks: p.checks,
 		Live: live.Options{Seats: p.Config.Live.Connections, SeatsEach: p.Config.Live.ConnectionsEach},
 	}

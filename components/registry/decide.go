@@ -90,10 +90,10 @@ func registered(put, had wattline.Device) wattline.Device {
 // obstacle is what stands against a change of a device as it is now.
 func obstacle(change wattline.DeviceChange, had wattline.Device, there bool) *wattline.Error {
 	switch {
+	case there && change.Version == 0:
+		return wattline.Errorf(wattline.CodeConflict, "the id %q is taken already", had.ID)
 	case there && had.Source != wattline.SourceAPI:
 		return wattline.Errorf(wattline.CodeConflict, "device %q is declared in the configuration file and is changed there", had.ID)
-	case there && change.Version == 0:
-		return wattline.Errorf(wattline.CodeConflict, "there is a device %q already", had.ID)
 	case there && change.Version != had.Version:
 		return wattline.Errorf(wattline.CodeConflict, "device %q has changed meanwhile: it has the version %d now, not %d", had.ID, had.Version, change.Version)
 	case !there && change.Version != 0:

@@ -73,7 +73,11 @@ func parse(data []byte, into any) error {
 	case errors.Is(err, io.EOF):
 		return err
 	case err != nil:
-		return explain(err, reflect.TypeOf(into).Elem())
+		message, line := explain(err, reflect.TypeOf(into).Elem())
+		if line > 0 {
+			return fmt.Errorf("line %d: %s", line, message)
+		}
+		return errors.New(message)
 	}
 	var more any
 	if err := decode(decoder, &more); !errors.Is(err, io.EOF) {
@@ -94,14 +98,14 @@ func decode(decoder *yaml.Decoder, into any) (err error) {
 }
 
 // explain puts the library's error into one line, with the nearest known key of what
-// was to be read.
-func explain(err error, of reflect.Type) error {
+// was to be read, and tells where it is; 0 where that is not known.
+func explain(err error, of reflect.Type) (message string, line int) {
 	var known yaml.Error
 	if !errors.As(err, &known) || known.GetToken() == nil {
-		return err
+		return err.Error(), 0
 	}
 	at := known.GetToken()
-	message := known.GetMessage()
+	message = known.GetMessage()
 	if _, ok := errors.AsType[*yaml.UnknownFieldError](err); ok {
 		message = fmt.Sprintf("unknown key %q", at.Value)
 		if near := nearestKey(at.Value, of); near != "" {
@@ -111,7 +115,7 @@ func explain(err error, of reflect.Type) error {
 	if mistyped, ok := errors.AsType[*yaml.TypeError](err); ok {
 		message = fmt.Sprintf("%.80q must be %s", at.Value, wanted(mistyped.DstType))
 	}
-	return fmt.Errorf("line %d: %s", at.Position.Line, message)
+	return message, at.Position.Line
 }
 
 // wanted is a type in the words of the file.

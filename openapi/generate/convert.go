@@ -27,6 +27,7 @@ func convert(swagger []byte) (*openapi3.T, error) {
 	for _, schema := range document.Components.Schemas {
 		refine(schema)
 	}
+	nullableLabels(document)
 	for _, path := range document.Paths.InMatchingOrder() {
 		for _, operation := range document.Paths.Value(path).Operations() {
 			guard(document, operation)
@@ -40,6 +41,7 @@ func convert(swagger []byte) (*openapi3.T, error) {
 			if err := closeBody(document, operation); err != nil {
 				return nil, fmt.Errorf("%s: %w", path, err)
 			}
+			lists(operation)
 		}
 	}
 	if err := document.Validate(context.Background()); err != nil {
