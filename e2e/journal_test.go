@@ -60,6 +60,9 @@ func TestAnOperatorLooksAfterTheJournal(t *testing.T) {
 		if got := journal("dead-letters"); got.code != 0 || got.stdout != "no dead letters\n" {
 			t.Errorf("%+v", got)
 		}
+		if got := journal("dead-letters", "--instance", "nosuch"); got.code != 1 || !strings.Contains(got.stderr, `no hook is running at instance "nosuch", but at `+instance) {
+			t.Errorf("%+v", got)
+		}
 		ahead := time.Now().Add(24*time.Hour + 3*time.Second)
 		reading := wattline.Reading{Device: "desk-1", Time: wattline.At(ahead), PowerW: 1234, Relay: wattline.RelayOn}
 		payload, err := json.Marshal(reading)

@@ -182,6 +182,8 @@ func TestMovingCommandsSayWhatIsWrong(t *testing.T) {
 	o.declare()
 	o.write("bad.lp", "power,id=sp_g0 value=1 1585217932000000000\npower\n")
 	o.write("map.yaml", "sp_g0: {devce: x}\n")
+	o.write("other.lp", "# CONTEXT-DATABASE:home\npower,id=sp_g0 value=1 1585217932000000000\n")
+	nobody := "http://" + freeAddr(t)
 	for name, c := range map[string]struct {
 		args []string
 		code int
@@ -189,9 +191,13 @@ func TestMovingCommandsSayWhatIsWrong(t *testing.T) {
 	}{
 		"a copy to itself":          {[]string{"history", "copy", "--from", "archive", "--to", "archive"}, 2, "--from and --to must be"},
 		"a copy from nowhere":       {[]string{"history", "copy"}, 2, "--from and --to must be"},
-		"a time that is none":       {[]string{"history", "copy", "--from", "archive", "--to", "influx", "--since", "yesterday"}, 2, `--since "yesterday" must be`},
-		"a copy without InfluxDB":   {[]string{"history", "copy", "--from", "archive", "--to", "influx"}, 1, "influx.token_file is missing"},
-		"a rebuild of no time":      {[]string{"history", "rebuild", "--from", "2026-03-01"}, 2, "--from and --to must be given"},
+		"a time that is none":       {[]string{"history", "copy", "--from", "archive", "--to", "influx", "--since", "never"}, 2, `--since "never" must be`},
+		"a copy without InfluxDB":   {[]string{"history", "copy", "--from", "influx", "--to", "archive"}, 1, "influx.token_file is missing"},
+		"a copy of no archive":      {[]string{"history", "copy", "--from", "archive", "--to", "influx"}, 1, "there is no archive to copy from"},
+		"a gateway that is away":    {[]string{"history", "rebuild", "--from", "2026-03-01", "--to", "2026-03-02", "--url", nobody}, 1, "no gateway answers at " + nobody},
+		"a rebuild from never":      {[]string{"history", "rebuild", "--from", "never", "-c", "none.yaml"}, 2, "--from"},
+		"an import of a folder":     {[]string{"import", "influx1", "."}, 1, ". is not a file"},
+		"a rebuild of no time":      {[]string{"history", "rebuild"}, 2, "--from must be given"},
 		"an import of nothing":      {[]string{"import", "influx1", "none.lp"}, 1, "none.lp"},
 		"an import without a file":  {[]string{"import", "influx1"}, 2, "accepts 1 arg"},
 		"a bad line, strictly":      {[]string{"import", "influx1", "bad.lp", "--strict"}, 1, "line 2: "},
@@ -204,4 +210,20 @@ func TestMovingCommandsSayWhatIsWrong(t *testing.T) {
 			}
 		})
 	}
+	t.Run("an import of another database names it", func(t *testing.T) {
+		got := run(t, o.folder, "import", "influx1", "other.lp", "--dry-run")
+		if got.code != 1 || contains(got.stdout, "of database sp in it") != nil || contains(got.stdout, "It has database home") != nil {
+			t.Errorf("exit code %d: %s%s", got.code, got.stdout, got.stderr)
+		}
+	})
+	t.Run("a gateway elsewhere needs no configuration here", func(t *testing.T) {
+		folder := t.TempDir()
+		got := run(t, folder, "history", "rebuild", "--from", "2026-03-01", "--to", "2026-03-02", "--url", nobody)
+		if got.code != 1 || contains(got.stderr, "no gateway answers at "+nobody) != nil {
+			t.Errorf("exit code %d: %s", got.code, got.stderr)
+		}
+		if left, err := os.ReadDir(folder); err != nil || len(left) > 0 {
+			t.Errorf("it leaves %v, %v", left, err)
+		}
+	})
 }

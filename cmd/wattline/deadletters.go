@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -99,10 +100,21 @@ func (g *gatewayClient) hooks(ctx context.Context, instance string) (found []api
 		}
 		found = append(found, item)
 	}
-	if len(found) == 0 {
-		return nil, errors.New("no hook is running: start one (wattline up, or wattline run hook)")
+	switch {
+	case len(found) > 0:
+		return found, nil
+	case len(all.Hooks) > 0:
+		return nil, fmt.Errorf("no hook is running at instance %q, but at %s", instance, instancesOf(all.Hooks))
 	}
-	return found, nil
+	return nil, errors.New("no hook is running: start one (wattline up, or wattline run hook)")
+}
+
+func instancesOf(hooks []api.HookItem) string {
+	names := make([]string, len(hooks))
+	for i, hook := range hooks {
+		names[i] = plain(hook.Instance)
+	}
+	return strings.Join(names, ", ")
 }
 
 // letterView is a dead letter with the hook that keeps it.

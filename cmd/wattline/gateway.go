@@ -46,6 +46,9 @@ func (o *gatewayOptions) bind(command *cobra.Command) {
 	_ = command.MarkPersistentFlagFilename("token-file")
 }
 
+// named tells whether it was said where the gateway is.
+func (o *gatewayOptions) named() bool { return o.url != "" || os.Getenv("WATTLINE_URL") != "" }
+
 // client finds the gateway: by --url, WATTLINE_URL, or the configuration.
 func (o *gatewayOptions) client(command *cobra.Command) (*gatewayClient, error) {
 	from, base, data := "--url", o.url, ""

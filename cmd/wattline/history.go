@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -101,6 +102,9 @@ func runCopy(command *cobra.Command, options copyOptions, log *slog.Logger) erro
 		return err
 	}
 	ctx := command.Context()
+	if err := archiveExists(loaded, options.from); err != nil {
+		return err
+	}
 	source, err := openNamed(ctx, loaded, options.from, log)
 	if err != nil {
 		return err
@@ -126,6 +130,15 @@ func runCopy(command *cobra.Command, options copyOptions, log *slog.Logger) erro
 		return err
 	}
 	return errReported
+}
+
+// archiveExists refuses to read an archive that opening would make.
+func archiveExists(loaded config.Config, name string) error {
+	folder := filepath.Join(loaded.Data, archiveFolder)
+	if _, err := os.Stat(folder); name == config.StoreArchive && err != nil {
+		return fmt.Errorf("there is no archive to copy from: %w; check data in the configuration", err)
+	}
+	return nil
 }
 
 // openNamed opens one of the two stores that a configuration describes, whichever

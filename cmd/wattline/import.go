@@ -56,7 +56,7 @@ with --map names another device, location or kind for an id:
   sp_w.r1.c1: {device: desk-1, location: hq/f1/r101/desk-1, kind: workstation}
 
 Repeating an import changes nothing. The exit code is 1 if a line could not be read,
-or anything that was read is not in the store.`,
+if there was nothing to import, or if anything that was read is not in the store.`,
 		Example: `  influx_inspect export -database sp -datadir /var/lib/influxdb/data \
     -waldir /var/lib/influxdb/wal -compress -out export.gz
   wattline import influx1 export.gz -c wattline.yaml --dry-run
@@ -74,7 +74,7 @@ or anything that was read is not in the store.`,
 	bindConfig(command, &options.file)
 	flags := command.Flags()
 	flags.StringVar(&options.places, "map", "", "a YAML file that names devices, locations and kinds for ids")
-	flags.StringVar(&options.database, "database", "sp", "the database in the export")
+	flags.StringVar(&options.database, "database", "sp", "the database in the export; CSV does not say of which one it is, and all is taken")
 	flags.BoolVar(&options.dryRun, "dry-run", false, "read the file, and neither open nor write the store")
 	flags.BoolVar(&options.strict, "strict", false, "end at the first line that cannot be read, before anything is written")
 	flags.BoolVar(&options.asJSON, "json", false, "print JSON")
@@ -150,6 +150,9 @@ func openExport(command *cobra.Command, name string) (io.ReadCloser, int64, erro
 		return nil, 0, err
 	}
 	info, err := file.Stat()
+	if err == nil && !info.Mode().IsRegular() && info.Mode()&os.ModeNamedPipe == 0 {
+		err = fmt.Errorf("%s is not a file: name the file that influx_inspect export or the influx shell wrote", name)
+	}
 	if err != nil {
 		return nil, 0, errors.Join(err, file.Close())
 	}
@@ -197,6 +200,9 @@ func writeImport(out io.Writer, report *influx1.Report, options importOptions) e
 		fmt.Fprintf(out, "%s is in %s and not in the export\n", plain(id), options.places)
 	}
 	fmt.Fprintf(out, "%d lines: %d points, %d of other databases or measurements, %d bad\n", report.Lines, report.Points, report.Other, report.Bad)
+	if report.Points == 0 {
+		writeNothingFound(out, report.Databases, options)
+	}
 	if options.dryRun {
 		fmt.Fprintln(out, "nothing was written")
 	} else {
@@ -204,6 +210,14 @@ func writeImport(out io.Writer, report *influx1.Report, options importOptions) e
 		writeAdvice(out, report.Devices)
 	}
 	return writeStanza(out, report.Devices)
+}
+
+// writeNothingFound says what there is instead.
+func writeNothingFound(out io.Writer, databases []string, options importOptions) {
+	fmt.Fprintf(out, "There is no point of power or status of database %s in it.\n", plain(options.database))
+	for _, name := range databases {
+		fmt.Fprintf(out, "It has database %s: give --database if that is the one.\n", plain(name))
+	}
 }
 
 // writeAdvice says what to do about counters that do not meet those of the store.

@@ -42,10 +42,13 @@ func (p *process) openStore(ctx context.Context) <-chan openedStore {
 	return opened
 }
 
+// archiveFolder is that of the archive in the data folder.
+const archiveFolder = "archive"
+
 func newStore(ctx context.Context, p *process) (store.Store, error) {
 	if p.Config.Store == config.StoreArchive {
 		return archive.Open(ctx, archive.Options{
-			Dir: p.path("archive"), Retention: p.Config.ArchiveRetention, Log: p.log, Metrics: p.metrics,
+			Dir: p.path(archiveFolder), Retention: p.Config.ArchiveRetention, Log: p.log, Metrics: p.metrics,
 		})
 	}
 	token, err := p.Config.InfluxToken()

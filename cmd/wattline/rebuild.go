@@ -36,8 +36,9 @@ func newHistoryRebuild(logging *logOptions) *cobra.Command {
 far as these are still kept, and say how many days were not right. What was right
 stays as it is.
 
-A system that runs does it itself, when asked through its gateway. Where none runs,
-or with --offline, the store is opened and gone through directly.`,
+A system that runs does it itself, when asked through its gateway. Where none runs at
+the configuration's address, or with --offline, the configuration's store is opened
+and gone through directly. Dates are in the configuration's time zone.`,
 		Example: `  wattline history rebuild --from 2026-03-01 --to 2026-04-01
   wattline history rebuild --from "last month" --devices desk-1 --offline`,
 		Args: usage(cobra.NoArgs),
@@ -60,15 +61,20 @@ or with --offline, the store is opened and gone through directly.`,
 }
 
 func runRebuild(command *cobra.Command, options rebuildOptions, log *slog.Logger) error {
-	loaded, err := config.Load(options.gateway.file)
-	if err != nil {
-		return err
-	}
-	query, err := options.query(calendar.Clock{Now: time.Now(), Zone: loaded.Location()})
-	if err != nil {
+	clock := calendar.Clock{Now: time.Now(), Zone: time.UTC}
+	if _, err := options.query(clock); err != nil { // before anything is opened
 		return err
 	}
 	gateway, err := options.gateway.client(command)
+	if err != nil {
+		return err
+	}
+	loaded, err := options.gateway.local(command.Flags().Changed("config"))
+	if err != nil {
+		return err
+	}
+	clock.Zone = loaded.Location()
+	query, err := options.query(clock)
 	if err != nil {
 		return err
 	}
@@ -108,11 +114,12 @@ type rebuildTask struct {
 	log     *slog.Logger
 }
 
-// run asks a running system, or does it itself where there is none.
+// run asks a running system, or does it itself where there is none. A gateway that was
+// named may be one of another store.
 func (t rebuildTask) run(ctx context.Context) (store.Rebuilt, error) {
 	if !t.options.offline {
 		done, err := t.ask(ctx)
-		if !errors.Is(err, syscall.ECONNREFUSED) {
+		if t.options.gateway.named() || !errors.Is(err, syscall.ECONNREFUSED) {
 			return done, err
 		}
 	}

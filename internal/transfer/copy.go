@@ -55,6 +55,9 @@ func Run(ctx context.Context, task Task) (*Report, error) {
 	if r.plan, err = makePlan(ctx, r.source, task); err != nil {
 		return newReport(), err
 	}
+	if err := r.prepare(ctx); err != nil {
+		return newReport(), err
+	}
 	n, err := openNote(task.Note, task.identity())
 	if err != nil {
 		return newReport(), err
@@ -75,6 +78,19 @@ func Run(ctx context.Context, task Task) (*Report, error) {
 	}
 	r.tell(r.plan.total)
 	return r.report, n.remove()
+}
+
+// Preparer is a target that has something to make before it can be asked what it has.
+type Preparer interface {
+	Prepare(ctx context.Context) error
+}
+
+func (r *run) prepare(ctx context.Context) error {
+	target, ok := r.task.Target.(Preparer)
+	if !ok || r.task.VerifyOnly {
+		return nil
+	}
+	return r.target.insist(ctx, func() error { return target.Prepare(ctx) })
 }
 
 func (r *run) tell(done int64) {

@@ -52,6 +52,9 @@ func makePlan(ctx context.Context, source store.Store, task Task) (plan, error) 
 		}
 		p.holdings = append(p.holdings, held...)
 	}
+	if len(p.holdings) == 0 {
+		return plan{}, ErrNothing
+	}
 	for _, h := range p.holdings {
 		p.total += h.readings
 		p.until = latest(p.until, h.last.Add(time.Millisecond))
@@ -130,6 +133,10 @@ func (t Task) span() (from, to time.Time) {
 	return from, to
 }
 
+// ErrNothing is the error of a task with nothing to do, which would be done in no time
+// and say that all is well.
+var ErrNothing = errors.New("the source has no readings, of these devices and in this time")
+
 var errRange = errors.New("--since must come before --until, both within the years 2000 to 2199")
 
 // check refuses a range that no store would answer for.
@@ -144,9 +151,6 @@ func (t Task) check() error {
 // days are those from the source's first to its last one, after one that is done.
 func (p plan) days(done time.Time) iter.Seq[time.Time] {
 	return func(yield func(time.Time) bool) {
-		if len(p.holdings) == 0 {
-			return
-		}
 		first := p.until
 		for _, h := range p.holdings {
 			first = earliest(first, h.first)

@@ -79,9 +79,10 @@ func openArchive(t *testing.T) store.Store {
 	return opened
 }
 
+// openInflux opens a store whose buckets are not there yet.
 func openInflux(t *testing.T, server *testserver.InfluxServer) store.Store {
 	t.Helper()
-	opened, err := influx.New(influx.Options{URL: server.URL(), Org: server.Org(), Bucket: server.Bucket(), Token: server.Token()})
+	opened, err := influx.New(influx.Options{URL: server.URL(), Org: server.Org(), Bucket: server.Bucket() + "-new", Token: server.Token()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -65,9 +65,11 @@ func readingsIn(report *transfer.Report) (n int64) {
 	return n
 }
 
-// drawn is a store with a few devices' readings over a few days.
+// drawn is a store with a few devices' readings over a few days, of which there is one
+// at least.
 func drawn(t *rapid.T) *storetest.Memory {
 	s := storetest.NewMemory()
+	keep(t, s, reading("a", monday().Add(-time.Hour), 0))
 	for _, device := range rapid.SliceOfDistinct(rapid.SampledFrom([]string{"a", "b", "c", "d-1", "d.2"}), rapid.ID[string]).Draw(t, "devices") {
 		at := monday().Add(time.Duration(rapid.IntRange(0, 3*86400).Draw(t, "begins")) * time.Second)
 		for i := range rapid.IntRange(0, 12).Draw(t, "readings") {
@@ -304,12 +306,11 @@ func TestATaskIsBounded(t *testing.T) {
 		since, until time.Time
 		want         int
 	}{
-		"by nothing":             {want: 200},
-		"to some devices":        {devices: []string{"b", "b"}, want: 100},
-		"from a time on":         {since: monday().Add(90 * time.Hour), want: 20},
-		"before a time":          {until: monday().Add(90 * time.Minute), want: 4},
-		"to a stretch":           {since: monday().Add(30*time.Hour + 1), until: monday().Add(32 * time.Hour), want: 2},
-		"to where there is none": {since: monday().AddDate(1, 0, 0), want: 0},
+		"by nothing":      {want: 200},
+		"to some devices": {devices: []string{"b", "b"}, want: 100},
+		"from a time on":  {since: monday().Add(90 * time.Hour), want: 20},
+		"before a time":   {until: monday().Add(90 * time.Minute), want: 4},
+		"to a stretch":    {since: monday().Add(30*time.Hour + 1), until: monday().Add(32 * time.Hour), want: 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			target := storetest.NewMemory()
@@ -324,11 +325,16 @@ func TestATaskIsBounded(t *testing.T) {
 		says string
 	}{
 		"an unknown device":  {transfer.Task{Devices: []string{"a", "nope"}}, `"nope"`},
+		"a time of nothing":  {transfer.Task{Since: monday().AddDate(1, 0, 0)}, "the source has no readings"},
+		"an empty source":    {transfer.Task{Source: storetest.NewMemory()}, "the source has no readings"},
 		"a range backwards":  {transfer.Task{Since: monday(), Until: monday()}, "--since must come before"},
 		"a time before 2000": {transfer.Task{Since: time.Date(1999, 1, 1, 0, 0, 0, 0, time.UTC)}, "2000"},
 	} {
 		t.Run("not by "+name, func(t *testing.T) {
-			c.task.Source, c.task.Target = source, storetest.NewMemory()
+			c.task.Target = storetest.NewMemory()
+			if c.task.Source == nil {
+				c.task.Source = source
+			}
 			if _, err := transfer.Run(t.Context(), c.task); err == nil || !strings.Contains(err.Error(), c.says) {
 				t.Errorf("got %v", err)
 			}

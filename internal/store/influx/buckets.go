@@ -87,6 +87,15 @@ func inWords(retention time.Duration) string {
 	return retention.String()
 }
 
+// Prepare makes the buckets that are not there, as writes would: so a task can ask what
+// they have before it writes. See transfer.Preparer.
+func (s *Store) Prepare(ctx context.Context) error {
+	if err := s.send(ctx, nil); err != nil {
+		return s.classify(err)
+	}
+	return s.keep(ctx, "")
+}
+
 // Survey looks at both buckets and changes nothing. It returns what an operator
 // should know though all works, a line each; an error is as of Ping.
 func (s *Store) Survey(ctx context.Context) (notes []string, err error) {

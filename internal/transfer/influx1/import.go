@@ -66,10 +66,10 @@ type DeviceReport struct {
 	Reason string `json:"reason,omitempty"`
 }
 
-// OK tells whether everything that was asked for is in the store.
+// OK tells whether everything that was asked for is in the store, and that was anything.
 func (r *Report) OK() bool {
 	refused := func(d DeviceReport) bool { return d.Reason != "" }
-	return r.Bad == 0 && r.Refused == 0 && !slices.ContainsFunc(r.Devices, refused)
+	return r.Points > 0 && r.Bad == 0 && r.Refused == 0 && !slices.ContainsFunc(r.Devices, refused)
 }
 
 // device is an id on its way.

@@ -128,10 +128,29 @@ func zipped(t *testing.T, text []byte) []byte {
 	return packed.Bytes()
 }
 
+func TestAnExportOfAnotherDatabaseIsNotAllRight(t *testing.T) {
+	for name, text := range map[string]string{
+		"another database":    "# CONTEXT-DATABASE:home\npower,id=a value=1 1585217932000000000\n# CONTEXT-DATABASE:telegraf\n# CONTEXT-DATABASE:home\ncpu value=1 1\n",
+		"another measurement": "cpu value=1 1585217932000000000\n",
+		"nothing":             "",
+		"CSV of nothing":      "name,time,id,value\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			report, readings := imported(t, []byte(text), influx1.Options{})
+			if report.OK() || len(readings) > 0 {
+				t.Errorf("%+v", report)
+			}
+			if named := strings.Join(report.Databases, " "); name == "another database" && named != "home telegraf" {
+				t.Errorf("it names %q", named)
+			}
+		})
+	}
+}
+
 func TestTheReportCountsEveryLine(t *testing.T) {
 	report, _ := imported(t, sample(t, "export.lp"), influx1.Options{})
 	want := influx1.Tally{
-		Lines: 48, Points: 28, Other: 3, Bad: 5,
+		Lines: 48, Points: 28, Other: 3, Bad: 5, Databases: []string{"_internal"},
 		BadLines: []influx1.BadLine{
 			{29, "column 56: field value has unrecognized type"},
 			{41, "the status is 7, neither 0 nor 1"},

@@ -3,6 +3,7 @@ package influx1
 import (
 	"bytes"
 	"errors"
+	"slices"
 
 	"github.com/influxdata/line-protocol/v2/lineprotocol"
 )
@@ -14,13 +15,26 @@ type protocol struct {
 	// one are taken for it: an export without headers has none.
 	wanted string
 	other  bool
+	// others are the first of the databases that are not wanted.
+	others []string
+}
+
+// maxOthers bounds how many other databases are named.
+const maxOthers = 20
+
+// begin takes the comment that names the database of the points that follow.
+func (p *protocol) begin(name string) {
+	p.other = name != p.wanted
+	if p.other && len(p.others) < maxOthers && !slices.Contains(p.others, name) {
+		p.others = append(p.others, name)
+	}
 }
 
 func (p *protocol) parse(line []byte) (point, error) {
 	switch {
 	case line[0] == '#':
 		if name, ok := bytes.CutPrefix(line, []byte("# CONTEXT-DATABASE:")); ok {
-			p.other = string(bytes.TrimSpace(name)) != p.wanted
+			p.begin(string(bytes.TrimSpace(name)))
 		}
 		return point{}, errNoPoint
 	case bytes.HasPrefix(line, []byte("CREATE ")): // of the section DDL

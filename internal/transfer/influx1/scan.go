@@ -29,8 +29,10 @@ func bad(format string, args ...any) error { return badLine{fmt.Errorf(format, a
 type Tally struct {
 	Lines  int64 `json:"lines"`
 	Points int64 `json:"points"`
-	// Other are points of other databases and measurements.
-	Other int64 `json:"other"`
+	// Other are points of other databases and measurements; Databases names the first
+	// of those, as far as the export names them.
+	Other     int64    `json:"other"`
+	Databases []string `json:"other_databases"`
 	// Bad are lines that could not be read; BadLines lists the first of them.
 	Bad      int64     `json:"bad"`
 	BadLines []BadLine `json:"bad_lines"`
@@ -59,10 +61,11 @@ type scanner struct {
 }
 
 func (s *scanner) scan() error {
-	s.tally.BadLines = []BadLine{}
+	s.tally.BadLines, s.tally.Databases = []BadLine{}, []string{}
 	for {
 		line, err := s.text.next()
 		if errors.Is(err, io.EOF) {
+			s.nameOthers()
 			return nil
 		}
 		s.tally.Lines = s.text.number
@@ -72,6 +75,13 @@ func (s *scanner) scan() error {
 		if err := s.count(err); err != nil {
 			return err
 		}
+	}
+}
+
+// nameOthers tells of which databases the points were that were passed over.
+func (s *scanner) nameOthers() {
+	if format, ok := s.format.(*protocol); ok && format.others != nil {
+		s.tally.Databases = format.others
 	}
 }
 
