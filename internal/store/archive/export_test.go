@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"time"
@@ -71,3 +72,6 @@ func AgeRecords(ctx context.Context, dir string) error {
 	_, err = db.Writer().ExecContext(ctx, "PRAGMA user_version = 99")
 	return errors.Join(err, db.Close())
 }
+
+// Quiet is the handler that the TSDB logs to.
+func Quiet(h slog.Handler) slog.Handler { return quietHandler{h} }
