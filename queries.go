@@ -189,9 +189,10 @@ type RebuildQuery struct {
 
 // RebuildPage says what a part of the work came to. Next is empty when all is done.
 type RebuildPage struct {
-	// Days counts the days of devices that had readings, Changed those of them
-	// that were not right.
+	// Days counts the days of devices that had readings. Of these, Made had
+	// quarter-hours that nobody had made yet, and Changed some that were not right.
 	Days    int `json:"days"`
+	Made    int `json:"made"`
 	Changed int `json:"changed"`
 	// Done and Total count the days of devices that were gone through, with this
 	// page and those before it.

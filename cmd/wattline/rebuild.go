@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/components/history"
 	"github.com/wattline/wattline/internal/calendar"
 	"github.com/wattline/wattline/internal/config"
 	"github.com/wattline/wattline/internal/store"
@@ -33,8 +34,8 @@ func newHistoryRebuild(logging *logOptions) *cobra.Command {
 		Use:   "rebuild --from WHEN [--to WHEN]",
 		Short: "Make the quarter-hours of a stretch of time anew",
 		Long: `Make the quarter-hours of the days from --from to --to anew from the readings, as
-far as these are still kept, and say how many days were not right. What was right
-stays as it is.
+far as these are still kept, and say on how many days they had not been made yet and
+on how many they were not right. What was right stays as it is.
 
 A system that runs does it itself, when asked through its gateway. Where none runs at
 the configuration's address, or with --offline, the configuration's store is opened
@@ -89,7 +90,8 @@ func runRebuild(command *cobra.Command, options rebuildOptions, log *slog.Logger
 	if options.asJSON {
 		return writeJSON(command.OutOrStdout(), done)
 	}
-	fmt.Fprintf(command.OutOrStdout(), "went through %d days of devices; %d of them were not right and were made anew\n", done.Days, done.Changed)
+	fmt.Fprintf(command.OutOrStdout(), "went through %d days of devices; %d had not been made yet, %d were not right and were made anew\n",
+		done.Days, done.Made, done.Changed)
 	return nil
 }
 
@@ -118,7 +120,10 @@ type rebuildTask struct {
 // named may be one of another store.
 func (t rebuildTask) run(ctx context.Context) (store.Rebuilt, error) {
 	if !t.options.offline {
-		done, err := t.ask(ctx)
+		done, err := t.all(ctx, func(ctx context.Context, query wattline.RebuildQuery) (page wattline.RebuildPage, err error) {
+			err = t.gateway.do(ctx, http.MethodPost, "/api/v1/system/history/rebuild", query, &page)
+			return page, err
+		})
 		if t.options.gateway.named() || !errors.Is(err, syscall.ECONNREFUSED) {
 			return done, err
 		}
@@ -128,48 +133,19 @@ func (t rebuildTask) run(ctx context.Context) (store.Rebuilt, error) {
 		return store.Rebuilt{}, err
 	}
 	defer opened.Close()
-	return t.offline(ctx, opened)
+	return t.all(ctx, history.New(history.Options{Store: opened, Log: t.log}).Rebuild)
 }
 
-// daysAtOnce is how many days of devices a call of Rebuild gets.
-const daysAtOnce = 100
-
-// offline goes through a store day by day.
-func (t rebuildTask) offline(ctx context.Context, opened store.Store) (done store.Rebuilt, err error) {
-	devices := t.query.Devices
-	if len(devices) == 0 {
-		if devices, err = opened.Devices(ctx); err != nil {
-			return done, err
-		}
-	}
-	const day = 24 * time.Hour
-	first := t.query.From.Truncate(day)
-	total := int64(t.query.To.Sub(first)+day-1) / int64(day) * int64(len(devices))
-	gone := int64(0)
-	for at := first; at.Before(t.query.To.Time); at = at.Add(day) {
-		for some := range slices.Chunk(devices, daysAtOnce) {
-			part, err := opened.Rebuild(ctx, store.RebuildQuery{Devices: some, From: at, To: at.Add(day)})
-			if err != nil {
-				return done, fmt.Errorf("%s: %w", at.Format(time.DateOnly), err)
-			}
-			done.Days += part.Days
-			done.Changed += part.Changed
-			gone += int64(len(some))
-			t.bar.to(gone, total)
-		}
-	}
-	return done, nil
-}
-
-// ask has the running system do it, page after page.
-func (t rebuildTask) ask(ctx context.Context) (done store.Rebuilt, err error) {
+// all has it done, page after page.
+func (t rebuildTask) all(ctx context.Context, some func(context.Context, wattline.RebuildQuery) (wattline.RebuildPage, error)) (done store.Rebuilt, err error) {
 	query := t.query
 	for {
-		var page wattline.RebuildPage
-		if err := t.gateway.do(ctx, http.MethodPost, "/api/v1/system/history/rebuild", query, &page); err != nil {
+		page, err := some(ctx, query)
+		if err != nil {
 			return done, err
 		}
 		done.Days += page.Days
+		done.Made += page.Made
 		done.Changed += page.Changed
 		t.bar.to(int64(page.Done), int64(page.Total))
 		if query.Cursor = page.Next; page.Next == "" {

@@ -24,33 +24,32 @@ const (
 	rebuildShare = 3
 )
 
-// rebuild makes quarter-hours anew, device by device and month by month, as far as
-// the asker's patience goes.
 func (h *History) rebuild(ctx context.Context, body json.RawMessage) (any, error) {
 	var query wattline.RebuildQuery
 	if err := strictjson.Decode(body, &query); err != nil {
 		return nil, err
 	}
+	return h.Rebuild(ctx, query)
+}
+
+// Rebuild makes quarter-hours anew, device by device and month by month, as far as
+// the asker's patience goes: a third of the time until the context's deadline, 5 s at
+// most. Next of the page is the Cursor of the query for what follows.
+func (h *History) Rebuild(ctx context.Context, query wattline.RebuildQuery) (page wattline.RebuildPage, err error) {
 	w, err := h.workOf(ctx, query)
 	if err != nil || len(w.devices) == 0 {
-		return wattline.RebuildPage{}, err
+		return page, err
 	}
-	page := wattline.RebuildPage{Total: len(w.devices) * w.days}
+	page.Total = len(w.devices) * w.days
 	until := time.Now().Add(patience(ctx))
 	for w.device < len(w.devices) {
-		from := w.first.Add(time.Duration(w.day) * wholeDay)
-		days := min(rebuildDays, w.days-w.day)
-		done, err := h.store.Rebuild(ctx, store.RebuildQuery{
-			Devices: w.devices[w.device : w.device+1], From: from, To: from.Add(time.Duration(days) * wholeDay),
-		})
+		done, err := h.rebuildSome(ctx, &w)
 		if err != nil {
-			return nil, h.storeError(err)
+			return page, h.storeError(err)
 		}
 		page.Days += done.Days
+		page.Made += done.Made
 		page.Changed += done.Changed
-		if w.day += days; w.day == w.days {
-			w.device, w.day = w.device+1, 0
-		}
 		if time.Now().After(until) {
 			break
 		}
@@ -59,6 +58,29 @@ func (h *History) rebuild(ctx context.Context, body json.RawMessage) (any, error
 	page.Next = w.cursor()
 	return page, nil
 }
+
+// rebuildSome makes some days of a device anew, from the next one on that has readings.
+func (h *History) rebuildSome(ctx context.Context, w *work) (done store.Rebuilt, err error) {
+	devices := w.devices[w.device : w.device+1]
+	next, err := h.store.Readings(ctx, store.Query{Devices: devices, From: w.at(w.day), To: w.at(w.days), Limit: 1})
+	if err != nil {
+		return done, err
+	}
+	if len(next) == 0 {
+		w.device, w.day = w.device+1, 0
+		return done, nil
+	}
+	w.day = int(next[0].Time.Sub(w.first) / wholeDay)
+	days := min(rebuildDays, w.days-w.day)
+	done, err = h.store.Rebuild(ctx, store.RebuildQuery{Devices: devices, From: w.at(w.day), To: w.at(w.day + days)})
+	if w.day += days; w.day == w.days {
+		w.device, w.day = w.device+1, 0
+	}
+	return done, err
+}
+
+// at is when a day begins.
+func (w work) at(day int) time.Time { return w.first.Add(time.Duration(day) * wholeDay) }
 
 // patience is how long to go on beginning more.
 func patience(ctx context.Context) time.Duration {

@@ -16,11 +16,19 @@ import (
 	"github.com/wattline/wattline/internal/store/storetest"
 )
 
-// slow is a store that takes a second to make a stretch anew, and notes which.
+// slow is a store that takes a second to make a stretch anew, and notes which. It has
+// readings every day.
 type slow struct {
 	*storetest.Memory
 
 	rebuilt []string
+}
+
+func (s *slow) Readings(_ context.Context, q store.Query) ([]wattline.Reading, error) {
+	if err := q.Validate(); err != nil {
+		return nil, err
+	}
+	return []wattline.Reading{{Device: q.Devices[0], Time: wattline.At(q.From.Add(time.Hour))}}, nil
 }
 
 func (s *slow) Rebuild(_ context.Context, q store.RebuildQuery) (store.Rebuilt, error) {
@@ -101,6 +109,34 @@ func TestRebuildingTakesTheDevicesThatAreNamed(t *testing.T) {
 			t.Errorf("%+v", page)
 		}
 	})
+}
+
+// noting is a store that notes what is made anew.
+type noting struct {
+	*storetest.Memory
+
+	rebuilt []string
+}
+
+func (n *noting) Rebuild(ctx context.Context, q store.RebuildQuery) (store.Rebuilt, error) {
+	n.rebuilt = append(n.rebuilt, fmt.Sprintf("%v %s %s", q.Devices, q.From.Format(time.DateOnly), q.To.Format(time.DateOnly)))
+	return n.Memory.Rebuild(ctx, q)
+}
+
+func TestRebuildingPassesOverTheTimeWithoutReadings(t *testing.T) {
+	s := &noting{Memory: storetest.NewMemory()}
+	steady(t, s, "desk-1", 60_000, morning, morning.Add(time.Hour))
+	steady(t, s, "desk-1", 60_000, morning.AddDate(0, 6, 0), morning.AddDate(0, 6, 0).Add(time.Hour))
+	query := wattline.RebuildQuery{
+		Devices: []string{"desk-0", "desk-1"}, From: wattline.At(morning.AddDate(-16, 0, 0)), To: wattline.At(morning.AddDate(0, 8, 0)),
+	}
+	page := rebuilt(t, s, query)
+	if page.Next != "" || page.Days != 2 || page.Done != page.Total {
+		t.Errorf("%+v", page)
+	}
+	if diff := cmp.Diff([]string{"[desk-1] 2026-03-02 2026-04-02", "[desk-1] 2026-09-02 2026-10-03"}, s.rebuilt); diff != "" {
+		t.Error(diff)
+	}
 }
 
 func TestAnEmptyStoreHasNothingToRebuild(t *testing.T) {

@@ -102,8 +102,10 @@ type RebuildQuery struct {
 
 // Rebuilt counts device-days.
 type Rebuilt struct {
-	// Days is how many had readings, Changed how many of these were not right.
+	// Days is how many had readings. Of these, Made had quarter-hours that nobody had
+	// made yet, and Changed some that were not right.
 	Days    int `json:"days"`
+	Made    int `json:"made"`
 	Changed int `json:"changed"`
 }
 

@@ -137,7 +137,7 @@ func TestQuarterHoursOutliveTheReadings(t *testing.T) {
 	devices := []string{"desk-1", "desk-2", "desk-3"}
 	s.write(t, devices, 0, 1, 2)
 	s.want(t, s.near, s.questions(devices))
-	if got := s.rebuild(t, s.near, devices); got != (store.Rebuilt{Days: 9, Changed: 9}) {
+	if got := s.rebuild(t, s.near, devices); got != (store.Rebuilt{Days: 9, Made: 9}) {
 		t.Errorf("rebuilt %+v", got)
 	}
 	s.want(t, s.near, s.questions(devices))

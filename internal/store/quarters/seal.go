@@ -156,16 +156,20 @@ func (k *Keeper) keep(ctx context.Context, drafts map[deviceDay]*draft) (store.R
 	var changed []Packed
 	sealed := 0
 	for _, one := range drafts {
-		n := one.amend(one.spans, one.due)
-		if n > 0 || one.anew {
+		made, mended := one.amend(one.spans, one.due)
+		if made+mended > 0 || one.anew {
 			changed = append(changed, one.Pack())
-			sealed += n
+			sealed += made + mended
 		}
-		if len(one.spans) > 0 {
-			rebuilt.Days++
-			if n > 0 {
-				rebuilt.Changed++
-			}
+		if len(one.spans) == 0 {
+			continue
+		}
+		rebuilt.Days++
+		switch {
+		case mended > 0 || one.anew && made > 0:
+			rebuilt.Changed++
+		case made > 0:
+			rebuilt.Made++
 		}
 	}
 	if changed == nil {
@@ -179,10 +183,9 @@ func (k *Keeper) keep(ctx context.Context, drafts map[deviceDay]*draft) (store.R
 }
 
 // amend seals the quarter-hours that are due with what the readings say of them,
-// and counts those that were not sealed so. What is known of a quarter-hour
-// without readings stays: they are past their retention.
-func (r *Record) amend(spans []store.Span, due Set) int {
-	changed := 0
+// and counts those that were not sealed, and those that were sealed otherwise. What is
+// known of a quarter-hour without readings stays: they are past their retention.
+func (r *Record) amend(spans []store.Span, due Set) (made, mended int) {
 	for q := range PerDay {
 		if !due.Has(q) {
 			continue
@@ -195,11 +198,14 @@ func (r *Record) amend(spans []store.Span, due Set) int {
 		if said.Count == 0 {
 			said = r.Quarters[q]
 		}
-		if !r.Sealed.Has(q) || r.Quarters[q] != said {
-			changed++
+		switch {
+		case !r.Sealed.Has(q):
+			made++
+		case r.Quarters[q] != said:
+			mended++
 		}
 		r.Quarters[q] = said
 		r.Sealed.Add(q)
 	}
-	return changed
+	return made, mended
 }

@@ -146,6 +146,7 @@ func (k *Keeper) Rebuild(ctx context.Context, query store.RebuildQuery) (store.R
 				return all, err
 			}
 			all.Days += one.Days
+			all.Made += one.Made
 			all.Changed += one.Changed
 		}
 	}
