@@ -20,7 +20,7 @@ func TestAnImportIsWhatAModelMakesOfIt(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		var text strings.Builder
 		power, status := map[string]map[int]int{}, map[string]map[int]int{}
-		for range rapid.IntRange(0, 60).Draw(rt, "points") {
+		for range rapid.IntRange(1, 60).Draw(rt, "points") {
 			id := rapid.SampledFrom([]string{"sp_g0", "sp_w.r1.c1"}).Draw(rt, "id")
 			at := rapid.IntRange(0, 200_000).Draw(rt, "at")
 			if rapid.Bool().Draw(rt, "near") {
