@@ -38,9 +38,10 @@ type Options struct {
 	// Now is the clock; time.Now if nil.
 	Now func() time.Time
 
-	// For tests: small log segments, and a watch over what is synced.
+	// For tests: small log segments, a watch over what is synced, and another disk.
 	segmentBytes int
 	fsync        func(*os.File) error
+	room         func(dir string) (free, total uint64, err error)
 }
 
 // Archive is a store.Store in a local folder. It is safe for concurrent use by
@@ -107,6 +108,9 @@ func Open(ctx context.Context, options Options) (*Archive, error) {
 	}
 	if a.now == nil {
 		a.now = time.Now
+	}
+	if a.options.room == nil {
+		a.options.room = roomOn
 	}
 	var err error
 	if a.matchers, err = newMatchers(); err != nil {
@@ -226,7 +230,7 @@ func (a *Archive) Ping(ctx context.Context) error {
 		return err
 	}
 	defer a.leaveTurn()
-	if err := a.heal(ctx); err != nil {
+	if err := a.ready(ctx); err != nil {
 		return err
 	}
 	return a.sync()

@@ -27,6 +27,12 @@ func WithSync(options Options, sync func(*os.File) error) Options {
 	return options
 }
 
+// WithRoom replaces the disk's room.
+func WithRoom(options Options, room func() (free, total uint64)) Options {
+	options.room = func(string) (uint64, uint64, error) { free, total := room(); return free, total, nil }
+	return options
+}
+
 // Merge does what the TSDB does every two hours.
 func (a *Archive) Merge(ctx context.Context) error {
 	return a.use(func(db *tsdb.DB) error {

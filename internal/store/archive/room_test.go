@@ -1,6 +1,7 @@
 package archive_test
 
 import (
+	"errors"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -8,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wattline/wattline/internal/store"
 	"github.com/wattline/wattline/internal/store/archive"
 	"github.com/wattline/wattline/internal/testserver"
 )
@@ -56,4 +58,41 @@ func TestWhatIsAcknowledgedAfterAFullDiskIsThereAfterARestart(t *testing.T) {
 		t.Errorf("%d of 4000 and %d of 1000 readings are there", a, b)
 	}
 	closeIt(t, a)
+}
+
+// TestTheArchiveLeavesRoomForWhatItHasTaken: the TSDB would end the process for want
+// of it, in a goroutine of its own.
+func TestTheArchiveLeavesRoomForWhatItHasTaken(t *testing.T) {
+	const gigabyte = 1 << 30
+	free, total := uint64(10*gigabyte), uint64(100*gigabyte)
+	a := open(t, archive.WithRoom(archive.Options{Dir: t.TempDir()}, func() (uint64, uint64) { return free, total }))
+	defer closeIt(t, a)
+	write(t, a, span("a", 0, 100))
+	for name, c := range map[string]struct {
+		free, total uint64
+		takes       bool
+	}{
+		"a large disk":                  {300 << 20, 100 * gigabyte, true},
+		"a large disk that is full":     {200 << 20, 100 * gigabyte, false},
+		"a small disk":                  {3 << 20, 32 << 20, true},
+		"a small disk that is full":     {1 << 20, 32 << 20, false},
+		"a disk of which nothing known": {0, 0, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			free, total = c.free, c.total
+			unavailable := func(err error) bool {
+				_, is := errors.AsType[*store.UnavailableError](err)
+				return is
+			}
+			if err := a.Write(t.Context(), span("a", 100, 200)); c.takes != (err == nil) || !c.takes && !unavailable(err) {
+				t.Errorf("a write: %v", err)
+			}
+			if err := a.Ping(t.Context()); c.takes != (err == nil) || !c.takes && !unavailable(err) {
+				t.Errorf("is it there: %v", err)
+			}
+			if n := len(read(t, a, "a")); n < 100 {
+				t.Errorf("%d readings can be read", n)
+			}
+		})
+	}
 }

@@ -28,7 +28,7 @@ func (a *Archive) Write(ctx context.Context, readings []wattline.Reading) error 
 		return err
 	}
 	defer a.leaveTurn()
-	if err := a.heal(ctx); err != nil {
+	if err := a.ready(ctx); err != nil {
 		a.metrics.failed.Inc()
 		return err
 	}
@@ -208,6 +208,15 @@ func (a *Archive) sync() error {
 		return unavailable(err)
 	}
 	return nil
+}
+
+// ready is nil when something can be written. Without room nothing is opened anew
+// either, for that takes some.
+func (a *Archive) ready(ctx context.Context) error {
+	if err := a.checkRoom(); err != nil {
+		return err
+	}
+	return a.heal(ctx)
 }
 
 // heal opens the TSDB anew after a failure, not more often than retryEvery.
