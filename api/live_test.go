@@ -217,7 +217,7 @@ func handshake(t testing.TB, o *office) int {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	_, err = fmt.Fprint(conn, "GET /api/v1/live HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
+	_, err = fmt.Fprint(conn, "GET /api/v1/live HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nAccept-Encoding: gzip, zstd\r\n"+
 		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
 	if err != nil {
 		t.Fatal(err)

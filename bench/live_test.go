@@ -91,6 +91,7 @@ func (r *liveRun) listen(ctx context.Context, url string, ready chan<- error) {
 		ready <- err
 		return
 	}
+	request.Header.Set("Authorization", "Bearer "+adminToken)
 	response, err := http.DefaultTransport.RoundTrip(request)
 	if err == nil && response.StatusCode != http.StatusOK {
 		err = fmt.Errorf("a client is answered %s", response.Status)

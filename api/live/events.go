@@ -16,7 +16,7 @@ import (
 type Stream struct {
 	Filter Filter
 	// Who listens, by what holds now; it is asked again every second. An error ends
-	// the stream, and a CodeBusy one says that nothing has changed.
+	// the stream.
 	Who func() (access.Principal, error)
 	// After is the id of the last event that the client has; empty for a new one.
 	After string

@@ -16,7 +16,7 @@ import (
 // Options bound a hub. Zero values take the defaults.
 type Options struct {
 	// Events and Bytes are what is kept for subscribers that are behind or come
-	// back; 16,384 and 8 MiB.
+	// back; 16,384 and 4 MiB.
 	Events, Bytes int
 	// Backlog is by how many events a subscriber may be behind before values that
 	// newer ones have replaced are left out for it; 1,024.
@@ -39,7 +39,7 @@ type Options struct {
 func (o Options) withDefaults() Options {
 	const (
 		kept    = 16_384
-		bytes   = 8 << 20
+		bytes   = 4 << 20
 		backlog = 1024
 		seats   = 4096
 		each    = 256

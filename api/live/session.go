@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/internal/access"
 )
 
@@ -64,13 +63,10 @@ func (s *session) check() error {
 	}
 	s.checked = time.Now()
 	who, err := s.who()
-	switch {
-	case err == nil:
-		return s.feed.Allow(who)
-	case wattline.AsError(err).Code == wattline.CodeBusy:
-		return nil // it is known who it is: they ask too often elsewhere
+	if err != nil {
+		return err
 	}
-	return err
+	return s.feed.Allow(who)
 }
 
 // wait is for news, a request, or for so long; a nil channel has no news. A
