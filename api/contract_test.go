@@ -20,7 +20,7 @@ import (
 
 // pages are for people and not described.
 var pages = []string{
-	"GET /", "GET /docs", "GET /docs/LICENSE.txt", "GET /docs/rapidoc-min.js", "GET /docs/rapidoc-min.js.LICENSE.txt",
+	"GET /", "GET /docs", "GET /docs/LICENSE.txt", "GET /docs/docs.js", "GET /docs/rapidoc-min.js", "GET /docs/rapidoc-min.js.LICENSE.txt",
 }
 
 func TestRoutesAndDescriptionNameTheSame(t *testing.T) {

@@ -35,6 +35,7 @@ func (g *Gateway) pageRoutes() []openRoute {
 			return nil
 		}},
 		page("/docs", "web/docs.html", "text/html; charset=utf-8"),
+		page("/docs/docs.js", "web/docs.js", "text/javascript; charset=utf-8"),
 		page("/docs/rapidoc-min.js", "web/rapidoc-min.js", "text/javascript; charset=utf-8"),
 		page("/docs/rapidoc-min.js.LICENSE.txt", "web/rapidoc-min.js.LICENSE.txt", "text/plain; charset=utf-8"),
 		page("/docs/LICENSE.txt", "web/rapidoc-LICENSE.txt", "text/plain; charset=utf-8"),
