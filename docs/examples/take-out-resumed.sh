@@ -15,4 +15,4 @@ fi
 if [ -s "$file" ]; then
 	url="$url$(tail -n 1 "$file" | awk -F, '{print "&after_device=" $1 "&after_time=" $2}')"
 fi
-curl -sS --fail "$url" >>"$file"
+curl -sS --fail -H "Authorization: Bearer ${WATTLINE_TOKEN:?set it to a token}" "$url" >>"$file"
