@@ -77,6 +77,8 @@ func (v *Validator) Operations() []Operation {
 	return operations
 }
 
+func sortedNames[T any](of map[string]T) []string { return slices.Sorted(maps.Keys(of)) }
+
 // Find is the operation that a request is for; false where there is none.
 func (v *Validator) Find(request *http.Request) (Operation, bool) {
 	route, _, err := v.router.FindRoute(request)
