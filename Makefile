@@ -52,6 +52,7 @@ test: deps ## Vet, lint and all tests with the race detector; PKG=./api/... T='-
 	if [ '$(LINT)' = 0 ]; then :; \
 	elif tools/build.sh lint golangci-lint; then $(TOOLS)/golangci-lint run --allow-serial-runners $(PKG) || lint=$$?; \
 	else echo 'test: going on without golangci-lint, which could not be built' >&2; fi; \
+	tools/vuln.sh || lint=$$?; \
 	echo go test -race -timeout 15m $(T) $(PKG); \
 	go test -race -timeout 15m $(T) $(PKG); \
 	if [ $$lint -ne 0 ]; then echo 'test: the tests passed, but the linter found faults: see above, or make lint' >&2; exit $$lint; fi
@@ -96,6 +97,10 @@ check: test ## What CI runs
 lint: ## golangci-lint, import rules included
 	@tools/build.sh lint golangci-lint
 	$(TOOLS)/golangci-lint run --allow-serial-runners $(PKG)
+
+.PHONY: vuln
+vuln: ## Look up known vulnerabilities (govulncheck; needs vuln.go.dev or GOVULNDB)
+	@tools/vuln.sh
 
 .PHONY: fmt
 fmt: ## Format all Go files

@@ -1,0 +1,31 @@
+package openapi_test
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+func TestNothingThatWasReleasedIsBroken(t *testing.T) {
+	if said, err := exec.CommandContext(t.Context(), "./breaking.sh").CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, said)
+	}
+}
+
+func TestWhatBreaksClientsIsFound(t *testing.T) {
+	released, err := os.ReadFile("released.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	without := bytes.ReplaceAll(released, []byte(`"/api/v1/devices/{id}/relay"`), []byte(`"/api/v1/devices/{id}/switch"`))
+	file := filepath.Join(t.TempDir(), "openapi.json")
+	if err := os.WriteFile(file, without, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	said, err := exec.CommandContext(t.Context(), "./breaking.sh", file).CombinedOutput()
+	if err == nil || !bytes.Contains(said, []byte("/api/v1/devices/{id}/relay")) {
+		t.Errorf("%v\n%s", err, said)
+	}
+}
