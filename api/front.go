@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/rs/cors"
@@ -55,8 +56,8 @@ func encrypted(r *http.Request) bool { return r.TLS != nil || r.URL.Scheme == "h
 func (g *Gateway) clientAddr(r *http.Request) string {
 	client := r.RemoteAddr
 	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
-	for i := len(hops) - 1; i >= 0; i-- {
-		hop, err := netip.ParseAddr(hostOf(strings.TrimSpace(hops[i])))
+	for _, text := range slices.Backward(hops) {
+		hop, err := netip.ParseAddr(hostOf(strings.TrimSpace(text)))
 		if err != nil {
 			break
 		}

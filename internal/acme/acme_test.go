@@ -4,9 +4,10 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
-	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -39,7 +40,7 @@ type authority struct {
 func newAuthority(t *testing.T, tlsPort int) authority {
 	t.Helper()
 	t.Setenv("PEBBLE_VA_NOSLEEP", "1")
-	quiet := log.New(io.Discard, "", 0)
+	quiet := slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo)
 	names := fmt.Sprintf("127.0.0.1:%d", testserver.FreePort(t))
 	dns, err := challtestsrv.New(challtestsrv.Config{DNSAddrs: []string{names}, Log: quiet})
 	if err != nil {
@@ -63,13 +64,15 @@ func newAuthority(t *testing.T, tlsPort int) authority {
 // serve answers at a port with what Config makes.
 func serve(t *testing.T, listener net.Listener, options acme.Options) {
 	t.Helper()
-	server := &http.Server{ReadHeaderTimeout: patience, TLSConfig: acme.Config(options), ErrorLog: log.New(io.Discard, "", 0)}
+	server := &http.Server{ReadHeaderTimeout: patience, TLSConfig: acme.Config(options), ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo)}
 	server.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.Proto) })
 	ended := make(chan error, 1)
 	go func() { ended <- server.ServeTLS(listener, "", "") }()
 	t.Cleanup(func() {
 		_ = server.Close()
-		<-ended
+		if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
+			t.Error(err)
+		}
 	})
 }
 

@@ -122,12 +122,17 @@ func (r Role) rights(h Holder) Rights {
 	case wattline.RoleCollector:
 		return Rights{
 			Publish: []wattline.Topic{
-				{Kind: wattline.TopicData, Site: h.Site}, {Kind: wattline.TopicState, Site: h.Site}, event("journal_dropped"), reply(),
+				{Kind: wattline.TopicData, Site: h.Site},
+				{Kind: wattline.TopicState, Site: h.Site},
+				event("journal_dropped"), reply(),
 				query(wattline.RoleHistory, wattline.VerbLast), query(wattline.RoleRegistry, wattline.VerbMoved),
 			},
 			Subscribe: []wattline.Topic{
-				{Kind: wattline.TopicDevice}, {Kind: wattline.TopicStored}, {Kind: wattline.TopicData, Site: h.Site},
-				{Kind: wattline.TopicState, Site: h.Site}, queries(kind, h.Name),
+				{Kind: wattline.TopicDevice},
+				{Kind: wattline.TopicStored},
+				{Kind: wattline.TopicData, Site: h.Site},
+				{Kind: wattline.TopicState, Site: h.Site},
+				queries(kind, h.Name),
 			},
 		}
 	case wattline.RoleController:

@@ -32,8 +32,11 @@ func TestNobodyReachesWhatIsAnothers(t *testing.T) {
 		other := rapid.StringMatching(`[a-z0-9][a-z0-9._-]{0,8}`).Filter(func(name string) bool { return name != holder.Name }).Draw(t, "other")
 		rights := mqttrights.Of(holder)
 		for _, topic := range []wattline.Topic{
-			{Kind: wattline.TopicReply}, {Kind: wattline.TopicReply, Instance: other}, {Kind: wattline.TopicReply, Instance: other, ID: "k2m5"},
-			{Kind: wattline.TopicQuery}, {Kind: wattline.TopicQuery, Component: "history", Instance: other},
+			{Kind: wattline.TopicReply},
+			{Kind: wattline.TopicReply, Instance: other},
+			{Kind: wattline.TopicReply, Instance: other, ID: "k2m5"},
+			{Kind: wattline.TopicQuery},
+			{Kind: wattline.TopicQuery, Component: "history", Instance: other},
 		} {
 			if rights.MaySubscribe(topic) {
 				t.Errorf("hears %+v", topic)
