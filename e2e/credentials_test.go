@@ -1,6 +1,8 @@
 package e2e_test
 
 import (
+	"crypto/tls"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -150,4 +152,48 @@ func TestCredentialsOnTheEmbeddedBroker(t *testing.T) {
 		o.switchRelay(plugs.devices[0].ID, wattline.RelayOff)
 		w.alive()
 	})
+}
+
+// TestHTTPS serves the API by a certificate of files, which are replaced meanwhile.
+func TestHTTPS(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t, "broker: embedded", "tls: {cert: gateway.pem, key: gateway.key}")
+	authority := o.certify("gateway")
+	o.declare()
+	w := start(t, o.folder, "up", "-c", "wattline.yaml")
+	url := strings.Replace(o.base, "http:", "https:", 1)
+	serial := func() (string, error) {
+		transport := &http.Transport{
+			ForceAttemptHTTP2: true, DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: authority.Pool(), MinVersion: tls.VersionTLS12},
+		}
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+"/-/healthy", http.NoBody)
+		if err != nil {
+			return "", err
+		}
+		got, err := (&http.Client{Transport: transport, Timeout: requestPatience}).Do(request)
+		if err != nil {
+			return "", err
+		}
+		defer got.Body.Close()
+		if got.Proto != "HTTP/2.0" || got.Header.Get("Strict-Transport-Security") == "" {
+			return "", fmt.Errorf("answered by %s with %v", got.Proto, got.Header)
+		}
+		return got.TLS.PeerCertificates[0].SerialNumber.String(), nil
+	}
+	var before string
+	testserver.Eventually(t, patience, func() (err error) {
+		before, err = serial()
+		return err
+	})
+	authority.Issue(o.folder, "gateway")
+	testserver.Eventually(t, patience, func() error {
+		now, err := serial()
+		if err == nil && now == before {
+			err = errors.New("still the old certificate")
+		}
+		return err
+	})
+	if err := contains(w.stdout.String(), "serves "+url); err != nil {
+		t.Error(err)
+	}
 }

@@ -285,3 +285,54 @@ func TestWiderFiltersThanTheRightsAreRefused(t *testing.T) {
 		})
 	}
 }
+
+// What stays after a client, retained messages and wills, is held to its rights too.
+func TestNothingIsLeftBehindBeyondTheRights(t *testing.T) {
+	folder := t.TempDir()
+	secrets := issue(t, folder, append(holders(), mqttrights.Holder{Name: "self-1", Roles: []mqttrights.Role{"observer"}})...)
+	topics := rightsTopics(t)
+	b := start(t, broker.Options{Topics: topics, Self: "office", Credentials: filepath.Join(folder, mqttcredentials.FileName)})
+	user, password := b.Login()
+	m := testserver.Mosquitto(t, testserver.MosquittoOptions{Lines: mosquittoFiles(t, folder, topics, "\nuser self-1\ntopic readwrite #\n")})
+	for name, at := range map[string]struct {
+		url     string
+		witness wire.Connect
+	}{
+		"embedded":  {b.URL(), wire.Connect{ClientID: user, Username: user, Password: password}},
+		"mosquitto": {m.URL(), login("self-1", secrets["self-1"])},
+	} {
+		t.Run(name, func(t *testing.T) {
+			const device, presence = rightsRoot + "/device/desk-1", rightsRoot + "/presence/gw-north-2"
+			all := connect(t, at.url, at.witness)
+			subscribe(t, all, rightsRoot+"/#", 0)
+			publish(t, all, wire.Publish{Topic: device, Payload: []byte("true"), QoS: 1, Retain: true})
+			collector := connect(t, at.url, login("col-1", secrets["col-1"]))
+			for qos := range byte(2) {
+				publish(t, collector, wire.Publish{Topic: device, Payload: []byte("false"), QoS: qos, Retain: true})
+				publish(t, collector, wire.Publish{Topic: device, QoS: qos, Retain: true}) // deletes it
+			}
+			late := connect(t, at.url, login("wall-1", secrets["wall-1"]))
+			testserver.Eventually(t, patience, func() error { // a new topic is found a moment later
+				if got := subscribe(t, late, device, 0); len(got) != 1 || string(got[0].Payload) != "true" {
+					return fmt.Errorf("retained is %v", got)
+				}
+				return nil
+			})
+			willed := login("con-1", secrets["con-1"])
+			willed.Will = &wire.Publish{Topic: presence, Payload: []byte("offline"), QoS: 1, Retain: true}
+			if client, err := tryConnect(at.url, willed); err == nil { // mosquitto refuses it at once
+				_ = client.Close()
+			}
+			rightful := login("gw-north-2", secrets["gw-north-2"])
+			rightful.Will = &wire.Publish{Topic: presence, Payload: []byte("away"), QoS: 1, Retain: true}
+			_ = connect(t, at.url, rightful).Close()
+			message, err := all.Await(wire.TypePublish, func(wire.Packet) {})
+			for err == nil && message.Topic != presence {
+				message, err = all.Await(wire.TypePublish, nil)
+			}
+			if err != nil || string(message.Payload) != "away" {
+				t.Errorf("the will is %q, %v", message.Payload, err)
+			}
+		})
+	}
+}

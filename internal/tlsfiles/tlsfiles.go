@@ -21,8 +21,9 @@ const (
 	lookEvery = 2 * time.Second
 	// maxFileBytes bounds a file of certificates.
 	maxFileBytes = 4 << 20
-	// expiresSoon is when an expiry is worth a warning.
+	// expiresSoon is when an expiry is worth a warning, and remindEvery how often.
 	expiresSoon = 14 * 24 * time.Hour
+	remindEvery = 24 * time.Hour
 )
 
 // Options name the files, all PEM.
@@ -66,7 +67,8 @@ func Load(options Options) (*Certificates, error) {
 		return nil, err
 	}
 	c.now.Store(now)
-	c.note("certificate loaded", now.cert.Leaf)
+	options.Log.Info("certificate loaded", "file", options.Cert, "until", until(now))
+	c.remind()
 	return c, nil
 }
 
@@ -75,11 +77,16 @@ func Load(options Options) (*Certificates, error) {
 func (c *Certificates) Run(ctx context.Context) error {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
+	remind := time.NewTicker(remindEvery)
+	defer remind.Stop()
 	var complaint string
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-remind.C:
+			c.remind()
+			continue
 		case <-tick.C:
 		}
 		said := ""
@@ -104,18 +111,18 @@ func (c *Certificates) look() error {
 		return err
 	}
 	c.now.Store(now)
-	c.note("certificate changed", now.cert.Leaf)
+	c.options.Log.Info("certificate changed", "file", c.options.Cert, "until", until(now))
 	return nil
 }
 
-func (c *Certificates) note(message string, leaf *x509.Certificate) {
-	log := c.options.Log.With("file", c.options.Cert, "until", leaf.NotAfter.UTC().Format(time.DateOnly))
-	if time.Until(leaf.NotAfter) < expiresSoon {
-		log.Warn("the certificate ends soon, or has: renew it")
-		return
+// remind warns of a certificate that ends soon.
+func (c *Certificates) remind() {
+	if now := c.now.Load(); time.Until(now.cert.Leaf.NotAfter) < expiresSoon {
+		c.options.Log.Warn("the certificate ends soon, or has: renew it", "file", c.options.Cert, "until", until(now))
 	}
-	log.Info(message) //nolint:sloglint // one of two constants
 }
+
+func until(l *loaded) string { return l.cert.Leaf.NotAfter.UTC().Format(time.DateOnly) }
 
 func (c *Certificates) files() []string {
 	files := []string{c.options.Cert, c.options.Key}
