@@ -62,6 +62,8 @@ var one = map[string]struct{ method, target, body string }{
 	"liftProtection":    {"POST", "/api/v1/devices/printer-1/lift", `{"for_s":1800,"reason":"moved"}`},
 	"endLift":           {"DELETE", "/api/v1/devices/printer-1/lift", ""},
 	"applyDevices":      {"POST", "/api/v1/devices:apply?dry_run=true", `[{"id":"desk-8","kind":"workstation","location":"hq/f1","address":"10.1.0.18"}]`},
+	"listCapabilities":  {"GET", "/api/v1/capabilities", ""},
+	"getCapabilities":   {"GET", "/api/v1/devices/desk-1/capabilities", ""},
 	"getState":          {"GET", "/api/v1/devices/desk-1/state?refresh=true", ""},
 	"putRelay":          {"PUT", "/api/v1/devices/desk-1/relay", `{"state":"on"}`},
 	"putLED":            {"PUT", "/api/v1/devices/desk-1/led", `{"state":"on"}`},

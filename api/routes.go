@@ -32,6 +32,8 @@ func (g *Gateway) apiRoutes() []route {
 		{http.MethodPut, "/api/v1/devices/:id", access.Enter, g.replaceDevice},
 		{http.MethodPatch, "/api/v1/devices/:id", access.Enter, g.patchDevice},
 		{http.MethodDelete, "/api/v1/devices/:id", access.Enter, g.deleteDevice},
+		{http.MethodGet, "/api/v1/capabilities", access.Enter, g.listCapabilities},
+		{http.MethodGet, "/api/v1/devices/:id/capabilities", access.Enter, g.getCapabilities},
 		{http.MethodPost, "/api/v1/devices/:id/lift", access.Enter, g.liftProtection},
 		{http.MethodDelete, "/api/v1/devices/:id/lift", access.Enter, g.endLift},
 		{http.MethodGet, "/api/v1/devices/:id/state", access.Enter, g.getState},

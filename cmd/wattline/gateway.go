@@ -120,20 +120,29 @@ func (g *gatewayClient) get(ctx context.Context, path string, into any) error {
 // do makes a request; a body is sent as JSON. An error of the gateway's says what
 // the gateway said.
 func (g *gatewayClient) do(ctx context.Context, method, path string, body, into any) error {
-	var content io.Reader
-	if body != nil {
-		text, err := json.Marshal(body)
-		if err != nil {
-			return err
-		}
-		content = bytes.NewReader(text)
+	if body == nil {
+		return g.send(ctx, method, path, payload{}, into)
 	}
-	request, err := http.NewRequestWithContext(ctx, method, g.base+path, content)
+	text, err := json.Marshal(body)
 	if err != nil {
 		return err
 	}
-	if body != nil {
-		request.Header.Set("Content-Type", "application/json")
+	return g.send(ctx, method, path, payload{"application/json", text}, into)
+}
+
+// payload is a body with its media type; empty for none.
+type payload struct {
+	kind string
+	text []byte
+}
+
+func (g *gatewayClient) send(ctx context.Context, method, path string, body payload, into any) error {
+	request, err := http.NewRequestWithContext(ctx, method, g.base+path, bytes.NewReader(body.text))
+	if err != nil {
+		return err
+	}
+	if body.kind != "" {
+		request.Header.Set("Content-Type", body.kind)
 	}
 	if g.token != "" {
 		request.Header.Set("Authorization", "Bearer "+g.token)

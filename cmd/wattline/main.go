@@ -105,7 +105,7 @@ siblings. It polls them, keeps their readings, and switches them on request.`,
 	logging.bind(root)
 	root.AddCommand(
 		newDemo(&logging), newUp(&logging), newRun(&logging), newCheck(&logging), newPlug(), newEmulator(&logging), newJournal(),
-		newHistory(&logging), newImport(&logging), newBroker(), newToken(), newUser(), newAudit(),
+		newDevices(), newHistory(&logging), newImport(&logging), newBroker(), newToken(), newUser(), newAudit(),
 	)
 	return root
 }
