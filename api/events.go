@@ -33,7 +33,7 @@ import (
 //	@Failure		400				{object}	Problem		"invalid"
 //	@Failure		403				{object}	Problem		"forbidden"
 //	@Failure		429				{object}	Problem		"busy: too many live connections"
-//	@Failure		503				{object}	Problem		"broker_down, no_responder"
+//	@Failure		503				{object}	Problem		"no_responder: the gateway ends"
 //	@Router			/api/v1/events [get]
 func (g *Gateway) streamEvents(c *gin.Context) error {
 	stream, err := g.readStream(c)
@@ -90,7 +90,7 @@ func (p *params) kinds() []live.Kind {
 //	@Failure		400						{object}	Problem	"invalid: not a WebSocket handshake"
 //	@Failure		403						{object}	Problem	"forbidden: also for pages of another origin"
 //	@Failure		429						{object}	Problem	"busy: too many live connections"
-//	@Failure		503						{object}	Problem	"broker_down, no_responder"
+//	@Failure		503						{object}	Problem	"no_responder: the gateway ends"
 //	@Router			/api/v1/live [get]
 func (g *Gateway) openSocket(c *gin.Context) error {
 	if err := noQuery(c); err != nil {
@@ -101,11 +101,9 @@ func (g *Gateway) openSocket(c *gin.Context) error {
 }
 
 // listening serves a live connection. It takes a seat among these, and not one of
-// the requests at once.
+// the requests at once. That not all devices are known yet is no reason to refuse it:
+// they are added as they become known, and browsers that are refused never try again.
 func (g *Gateway) listening(c *gin.Context, serve func() error) error {
-	if err := g.shadow.complete(); err != nil {
-		return err
-	}
 	leave, err := g.live.Sit(g.who(c).Name)
 	if err != nil {
 		return err

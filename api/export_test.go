@@ -1,5 +1,7 @@
 package api
 
+import "context"
+
 // Routes are those of the engine, as METHOD /path/:parameter.
 func (g *Gateway) Routes() []string {
 	var routes []string
@@ -24,3 +26,6 @@ func (g *Gateway) ShadowSize() int {
 
 // SetComplete has the shadow know all devices, or not.
 func (g *Gateway) SetComplete(complete bool) { g.shadow.loaded.Store(complete) }
+
+// EndLive ends the live connections, as the end of the gateway does.
+func (g *Gateway) EndLive() { g.live.End(context.Background()) }

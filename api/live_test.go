@@ -135,6 +135,15 @@ func TestAStreamBeginsWithASnapshotAndIsResumed(t *testing.T) {
 	})
 }
 
+func TestAStreamBeginsBeforeAllDevicesAreKnown(t *testing.T) {
+	o := open(t)
+	o.SetComplete(false)
+	stream := o.listen(t, "", "kind=coffee&snapshot=true")
+	stream.expect(t, "snapshot")
+	o.bus.device(t, wattline.Device{ID: "coffee-1", Kind: "coffee", Location: "hq/f1", Site: "hq", Address: "192.0.2.15"})
+	stream.expect(t, "registry added coffee-1", "state coffee-1 unknown")
+}
+
 func TestRightsThatChangeApplyToAnOpenStream(t *testing.T) {
 	o := open(t)
 	o.guests.let("guest", inScope(t, access.Viewer, "hq"))
@@ -210,8 +219,6 @@ func TestAWatchIsAskedOfTheCollectorThatPollsTheDevice(t *testing.T) {
 // handshake opens a WebSocket and returns the status of the answer.
 func handshake(t testing.TB, o *office) int {
 	t.Helper()
-	o.SetComplete(true)
-	defer o.SetComplete(false)
 	conn, err := (&net.Dialer{}).DialContext(context.Background(), "tcp", o.Addr())
 	if err != nil {
 		t.Fatal(err)
