@@ -5,15 +5,24 @@ import "strings"
 // meaning is a reason in plain words, and what to do about it.
 type meaning struct{ explanation, remedy string }
 
+// ofTheFuture is in the reason of a reading that a clock which was ahead has given a
+// time to come.
+const ofTheFuture = "in the future"
+
+// mayGoAgain tells whether a letter is sent again together with all others. Once the
+// time of one of the future has come the store would take it, with an energy far
+// below that of the readings around it.
+func mayGoAgain(reason string) bool { return !strings.Contains(reason, ofTheFuture) }
+
 // explain puts a store's reason for refusing a reading into plain words.
 func explain(reason string) meaning {
 	for _, known := range []struct {
 		part string
 		meaning
 	}{
-		{"more than 24h0m0s in the future", meaning{
+		{ofTheFuture, meaning{
 			"the clock of the collector was ahead when it took the reading",
-			"set that clock; the store takes the reading once its time has come, but the time stays wrong",
+			"set that clock and leave the reading: once its time has come it would stand, with what was used long before, among newer ones",
 		}},
 		{"between the years 2000 and 2199", meaning{
 			"the clock of the collector was not set when it took the reading",

@@ -36,7 +36,7 @@ func TestAReasonIsExplained(t *testing.T) {
 			"partial write: max-values-per-tag limit exceeded (100000/100000)",
 		} {
 			o.store.set(refusing(func(wattline.Reading) string { return reason }))
-			o.resend(t, wattline.ResendQuery{All: true})
+			o.resend(t, wattline.ResendQuery{IDs: []string{o.letters(t, wattline.DeadLettersQuery{}).Letters[0].ID}})
 			letter := o.letters(t, wattline.DeadLettersQuery{}).Letters[0]
 			if letter.Reason != reason || letter.Explanation == "" || letter.Remedy == "" {
 				t.Errorf("letter %+v", letter)

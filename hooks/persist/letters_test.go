@@ -219,6 +219,22 @@ func TestDeadLettersSentAgain(t *testing.T) {
 			t.Errorf("answer %+v", answer)
 		}
 	})
+	bubble(t, "of a time to come are sent only by their name", func(t *testing.T) {
+		o := begin(t, nil)
+		ahead := wattline.Reading{Device: "desk-9", Time: wattline.At(time.Now().Add(48 * time.Hour)), Relay: wattline.RelayOn}
+		o.store.set(refusing(func(r wattline.Reading) string { return store.Refusal(r, time.Now(), 0) }))
+		o.bus.deliver(ahead.Device, ahead)
+		time.Sleep(3 * time.Second)
+		o.bury(1, 3)
+		time.Sleep(72 * time.Hour)
+		if answer := o.resend(t, wattline.ResendQuery{All: true}); answer.Taken != 3 || answer.Left != 1 || o.store.has(ahead) {
+			t.Errorf("answer %+v", answer)
+		}
+		named := wattline.ResendQuery{IDs: []string{o.letters(t, wattline.DeadLettersQuery{}).Letters[0].ID}}
+		if answer := o.resend(t, named); answer.Taken != 1 || !o.store.has(ahead) {
+			t.Errorf("answer %+v", answer)
+		}
+	})
 	bubble(t, "to a store that is down all stay", func(t *testing.T) {
 		o := begin(t, nil)
 		o.bury(1, 5)

@@ -120,15 +120,16 @@ func (h *Hook) sendAgain(ctx context.Context, letters []chosen) (verdicts, error
 	return found, nil
 }
 
-// choose is the letters with these ids, or those from a place on, each identity
-// once, at most maxResent; and the id of the one after them.
+// choose is the letters with these ids, or those from a place on that may go again,
+// each identity once, at most maxResent; and the id of the one after them.
 func (d *deadLetters) choose(ids []string, from place) (letters []chosen, next string, err error) {
 	wanted, seen := map[string]bool{}, map[string]bool{}
 	for _, id := range ids {
 		wanted[id] = true
 	}
 	err = d.walk(from, func(line letterLine) bool {
-		if seen[line.id] || len(ids) > 0 && !wanted[line.id] {
+		asked := wanted[line.id] || len(ids) == 0 && mayGoAgain(line.letter.Reason)
+		if seen[line.id] || !asked {
 			return true
 		}
 		if len(letters) == maxResent {
