@@ -182,6 +182,30 @@ func TestAFileOfQuarterHoursThatIsDamagedInUseIsMadeAnew(t *testing.T) {
 	asModel(t, a, "a", "b", "c")
 }
 
+func TestReadingsStayWhenAFileOfQuarterHoursIsLostThatCannotBeSetAside(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	a := open(t, archive.Options{Dir: dir})
+	defer closeIt(t, a)
+	for n := range 40 {
+		at := n * 17280
+		write(t, a, span("a", at, at+3))
+	}
+	sealed(t, a, start.AddDate(0, 0, 40))
+	if err := a.SpoilRecords(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	remove(t, filepath.Join(dir, "quarter-hours.sqlite")) // so that it cannot be renamed
+	query := store.SummaryQuery{Devices: []string{"a"}, From: start, To: start.AddDate(0, 0, 40), Every: 24 * time.Hour}
+	testserver.Eventually(t, time.Minute, func() error {
+		_, err := a.Summaries(t.Context(), query)
+		return err
+	})
+	if at := a.SealedBefore(); !at.IsZero() {
+		t.Errorf("all is said to be sealed before %v", at)
+	}
+}
+
 func TestALaterVersionsFileOfQuarterHoursIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	closeIt(t, open(t, archive.Options{Dir: dir}))

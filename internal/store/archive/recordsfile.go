@@ -86,6 +86,9 @@ func (r *records) begin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if db.SetAsideAs() != "" {
+		r.lost()
+	}
 	devices, err := loadDevices(ctx, db)
 	if err != nil {
 		return errors.Join(err, db.Close())
@@ -187,13 +190,13 @@ func (r *records) beginAnew(ctx context.Context, damaged *sqlite.DB, cause error
 		if err := r.end(); err != nil {
 			r.log.Debug("closed the damaged quarter-hours of the archive", "error", err)
 		}
+		r.lost() // whether the file can be set aside or not
 		aside, err := sqlite.SetAside(r.path)
 		if err != nil {
 			return fmt.Errorf("set aside the damaged quarter-hours: %w", err)
 		}
 		r.log.Error("the archive's file of quarter-hours was damaged; it was set aside, and is made anew from the readings that are kept",
 			"file", r.path, "set_aside", aside, "error", cause)
-		r.lost()
 	}
 	return r.begin(context.WithoutCancel(ctx))
 }

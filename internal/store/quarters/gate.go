@@ -229,6 +229,13 @@ func (g *gate) isAnew(one deviceDay) bool {
 	return g.untended[one].anew
 }
 
+// hasLost tells whether track is lost.
+func (g *gate) hasLost() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.lost
+}
+
 // takeLost tells whether track was lost since it was asked last.
 func (g *gate) takeLost() bool {
 	g.mu.Lock()

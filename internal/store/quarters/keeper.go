@@ -211,9 +211,9 @@ func (k *Keeper) Lose() {
 // sealed; zero while that is not known. Readings before it may go.
 func (k *Keeper) SealedBefore() time.Time {
 	k.mu.Lock()
-	sealed, passed := k.sealed, k.passed
+	sealed, known := k.sealed, k.passed && !k.gate.hasLost()
 	k.mu.Unlock()
-	if !passed {
+	if !known {
 		return time.Time{}
 	}
 	for day := range k.gate.neglected() {

@@ -50,10 +50,9 @@ func (k *Keeper) pass(ctx context.Context) error {
 
 // mustPassAll tells whether a pass has to go through all devices.
 func (k *Keeper) mustPassAll() bool {
-	lost := k.gate.takeLost()
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.passed = k.passed && !lost
+	k.passed = !k.gate.takeLost() && k.passed
 	k.lost = false
 	return !k.passed
 }

@@ -3,6 +3,7 @@ package quarters_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"sync"
 	"testing"
@@ -216,6 +217,32 @@ func TestLostRecordsAreMadeAnew(t *testing.T) {
 		o.pass(time.Hour)
 		if n := o.asks(noon().AddDate(0, 0, -40), noon().AddDate(0, 0, -1), "a"); n != 0 {
 			o.Errorf("%d questions went to the readings", n)
+		}
+	})
+}
+
+func TestTooManyLateReadingsToBeFollowedKeepEverything(t *testing.T) {
+	inOffice(t, func(o *office) {
+		o.read("a", noon().AddDate(0, 0, -1), noon())
+		o.begin()
+		o.pass(time.Hour)
+		if o.SealedBefore().IsZero() {
+			o.Fatal("nothing is sealed to begin with")
+		}
+		const devices, days = 200, 501 // a few more than are followed
+		late := make([]wattline.Reading, 0, devices*days)
+		for day := range days {
+			for n := range devices {
+				late = append(late, reading(fmt.Sprint("late-", n), noon().AddDate(0, 0, -2-day)))
+			}
+		}
+		done, err := o.Writing(o.Context(), late)
+		if err != nil {
+			o.Fatal(err)
+		}
+		done()
+		if at := o.SealedBefore(); !at.IsZero() {
+			o.Errorf("all is said to be sealed before %v", at)
 		}
 	})
 }
