@@ -69,6 +69,8 @@ var one = map[string]struct{ method, target, body string }{
 	"putLED":            {"PUT", "/api/v1/devices/desk-1/led", `{"state":"on"}`},
 	"getCommand":        {"GET", "/api/v1/commands/command-1", ""},
 	"listCommands":      {"GET", "/api/v1/devices/desk-1/commands?limit=5", ""},
+	"postDiscovery":     {"POST", "/api/v1/discovery", `{"networks":["10.1.0.0/22"]}`},
+	"getDiscovery":      {"GET", "/api/v1/discovery/job-1.agent-1", ""},
 	"postCommands":      {"POST", "/api/v1/commands", `{"selector":{"all":true},"action":"on","timeout_s":1}`},
 	"postWatch":         {"POST", "/api/v1/devices/desk-1/watch", `{"seconds":5}`},
 	"deleteWatch":       {"DELETE", "/api/v1/devices/desk-1/watch", ""},
@@ -233,7 +235,7 @@ var passedOn = []string{
 	"replaceDevice", "patchDevice", "deleteDevice", "liftProtection", "endLift", "applyDevices", "createDevice",
 	"getState", "putRelay", "putLED", "getReadings", "getConsumption", "getAggregate", "postRebuild", "getComponent",
 	"postWatch", "deleteWatch",
-	"forgetHook", "listDeadLetters", "resendDeadLetters",
+	"forgetHook", "postDiscovery", "getDiscovery", "listDeadLetters", "resendDeadLetters",
 }
 
 // everyFailureOfOthers has whoever is asked answer with each code there is.

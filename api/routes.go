@@ -42,6 +42,8 @@ func (g *Gateway) apiRoutes() []route {
 		{http.MethodGet, "/api/v1/devices/:id/commands", access.Enter, g.listCommands},
 		{http.MethodPost, "/api/v1/commands", access.Enter, g.postCommands},
 		{http.MethodGet, "/api/v1/commands/:id", access.Enter, g.getCommand},
+		{http.MethodPost, "/api/v1/discovery", access.Administer, g.postDiscovery},
+		{http.MethodGet, "/api/v1/discovery/:id", access.Administer, g.getDiscovery},
 		{http.MethodPost, "/api/v1/devices/:id/watch", access.Enter, g.postWatch},
 		{http.MethodDelete, "/api/v1/devices/:id/watch", access.Enter, g.deleteWatch},
 		{http.MethodGet, "/api/v1/events", access.Enter, g.streamEvents},

@@ -23,6 +23,8 @@ func answerOperator(ask bus.Ask) any {
 		return journalStatus()
 	case wattline.VerbStatus:
 		return hookStatus()
+	case wattline.VerbDiscover:
+		return found(ask)
 	case wattline.VerbDeadLetters:
 		return wattline.DeadLetterPage{Hook: "influx", Letters: []wattline.DeadLetter{letter}, Next: "0-ab", Total: 7}
 	case wattline.VerbResend:

@@ -62,7 +62,7 @@ func (c *Collector) carryOut(ctx context.Context, job *searchJob) {
 		job.is.Tried, job.is.Total = tried, total
 	}
 	err := c.options.Finder.Discover(ctx, plan, func(f kasa.Found) {
-		plug := FoundPlug(f)
+		plug := f.Plug()
 		plug.Devices = c.registered(f)
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -77,21 +77,6 @@ func (c *Collector) carryOut(ctx context.Context, job *searchJob) {
 		job.is.State, job.is.Error = wattline.DiscoveryFailed, err.Error()
 	}
 	c.log.Info("search for plugs has ended", "job", job.is.Job, "found", len(job.is.Found), "tried", job.is.Tried, "error", err)
-}
-
-// FoundPlug is a plug that was found, as others are told of it.
-func FoundPlug(f kasa.Found) wattline.FoundPlug {
-	target := f.Target()
-	plug := wattline.FoundPlug{
-		Address: target.String(), DeviceID: f.Info.DeviceID, MAC: f.Info.MAC, Model: f.Info.Model,
-		Hardware: f.Info.HardwareVersion, Firmware: f.Info.Firmware, Alias: f.Info.Alias, Meter: f.Info.HasMeter, KLAP: f.KLAP,
-	}
-	for _, outlet := range f.Info.Outlets {
-		at := target
-		at.Outlet = outlet.ID[max(0, len(outlet.ID)-2):]
-		plug.Outlets = append(plug.Outlets, wattline.FoundOutlet{Address: at.String(), Alias: outlet.Alias})
-	}
-	return plug
 }
 
 // registered is the devices that a found plug is, by its MAC or its address, in the

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/wattline/wattline"
 )
 
 // Discovery says where plugs are searched, and how. Zero values take the defaults.
@@ -77,6 +79,20 @@ type Found struct {
 // Target is the plug as a whole.
 func (f Found) Target() Target {
 	return Target{Host: f.Address.Addr().String(), Port: f.Address.Port()}
+}
+
+// Plug is what others are told of it.
+func (f Found) Plug() wattline.FoundPlug {
+	at := f.Target()
+	plug := wattline.FoundPlug{
+		Address: at.String(), DeviceID: f.Info.DeviceID, MAC: f.Info.MAC, Model: f.Info.Model,
+		Hardware: f.Info.HardwareVersion, Firmware: f.Info.Firmware, Alias: f.Info.Alias, Meter: f.Info.HasMeter, KLAP: f.KLAP,
+	}
+	for _, outlet := range f.Info.Outlets {
+		at.Outlet = outlet.suffix()
+		plug.Outlets = append(plug.Outlets, wattline.FoundOutlet{Address: at.String(), Alias: outlet.Alias})
+	}
+	return plug
 }
 
 // search is a Discovery under way.
