@@ -1,14 +1,17 @@
 package e2e_test
 
 import (
+	"context"
 	"encoding/json"
 	"net"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/agents/emulator"
 	"github.com/wattline/wattline/internal/config"
 	"github.com/wattline/wattline/internal/testserver"
 )
@@ -239,5 +242,46 @@ func TestTheDeployedConfiguration(t *testing.T) {
 	}
 	if _, _, err := net.SplitHostPort(loaded.Listen); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestDiscoverFindsThePlugsOfANetwork(t *testing.T) {
+	t.Parallel()
+	port := testserver.FreePort(t)
+	office, err := emulator.NewOffice(emulator.OfficeOptions{
+		Plugs: 3, Strips: 1, OwnAddresses: true, Host: "127.0.5.1", BasePort: port, Options: emulator.Options{Discovery: true},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	if err := office.Listen(ctx); err != nil {
+		t.Fatal(err)
+	}
+	go func() { ended <- office.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	got := run(t, ".", "discover", "127.0.5.0/29", "--port", strconv.Itoa(port), "--json")
+	var found []wattline.FoundPlug
+	if err := json.Unmarshal([]byte(got.stdout), &found); err != nil || got.code != 0 || len(found) != 4 {
+		t.Fatalf("exit code %d, %v: %s%s", got.code, err, got.stdout, got.stderr)
+	}
+	for i, plug := range office.Plugs() {
+		if found[i].Address != plug.Addr() || found[i].DeviceID != plug.DeviceID() || found[i].KLAP {
+			t.Errorf("%+v", found[i])
+		}
+	}
+	if len(found[3].Outlets) != 6 || !strings.HasSuffix(found[3].Outlets[5].Address, "/05") {
+		t.Errorf("the strip: %+v", found[3])
+	}
+	for _, args := range [][]string{{"10.0.0.0/8"}, {"desk-1"}, {"--per-second", "0"}} {
+		if got := run(t, ".", append([]string{"discover"}, args...)...); got.code != 2 {
+			t.Errorf("%v: exit code %d: %s", args, got.code, got.stderr)
+		}
 	}
 }

@@ -104,7 +104,7 @@ siblings. It polls them, keeps their readings, and switches them on request.`,
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	logging.bind(root)
 	root.AddCommand(
-		newDemo(&logging), newUp(&logging), newRun(&logging), newCheck(&logging), newPlug(), newEmulator(&logging), newJournal(),
+		newDemo(&logging), newUp(&logging), newRun(&logging), newCheck(&logging), newPlug(), newDiscover(), newEmulator(&logging), newJournal(),
 		newDevices(), newHistory(&logging), newImport(&logging), newBroker(), newToken(), newUser(), newAudit(),
 	)
 	return root
