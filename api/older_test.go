@@ -27,12 +27,12 @@ func TestTheOlderRoutesAreThereWhereTheyAreWanted(t *testing.T) {
 	o := open(t)
 	wantProblem(t, o.get(t, "/api/out/influx_query/sp/power"), wattline.CodeNotFound, "")
 	o = older(t)
-	a := o.get(t, "/api/out/influx_query/sp/power?id=sp_w.r1.c1&from=1774699200")
+	a := o.get(t, "/api/out/influx_query/sp/power?id=desk-1&from=1774699200")
 	if a.status != http.StatusOK || a.header.Get("Content-Type") != "application/json; charset=utf-8" ||
 		strings.Count(string(a.body), `{"n":"/desk-1","u":"W","t":17746992`) != 4 || !strings.HasSuffix(string(a.body), "}]\n") {
 		t.Errorf("%d %v %s", a.status, a.header, a.body)
 	}
-	if asked := lastAsk[wattline.ReadingsQuery](t, o); asked.Devices[0] != "sp_w.r1.c1" || !asked.From.Equal(noon().Time) {
+	if asked := lastAsk[wattline.ReadingsQuery](t, o); asked.Devices[0] != "desk-1" || !asked.From.Equal(noon().Time) {
 		t.Errorf("asked %+v", asked)
 	}
 	wantProblem(t, o.get(t, "/api/out/influx_query/sp/power?id=nobody"), wattline.CodeNotFound, "")

@@ -3,6 +3,8 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"slices"
+	"time"
 
 	"github.com/gin-gonic/gin"
 
@@ -62,29 +64,59 @@ func (g *Gateway) getReadings(c *gin.Context) error {
 		return err
 	}
 	query.Devices = idsOf(devices)
-	var room []wattline.Reading // for one page after another
-	fetch := func(ctx context.Context, limit int, after string) (page[wattline.Reading], error) {
+	s := stream[wattline.Reading]{question: q, table: readingsTable(), fetch: g.readingsOf(c, query, new(room))}
+	if s.whole() {
+		s.parts = g.readingParts(c, query)
+	}
+	return answer(g, c, s, func(found page[wattline.Reading]) any {
+		return wattline.ReadingsPage{Readings: found.items, Next: q.next(p, c.Request, found.next)}
+	})
+}
+
+// room is memory for one page of readings after another.
+type room []wattline.Reading
+
+// readingsOf fetches the pages of a query.
+func (g *Gateway) readingsOf(c *gin.Context, query wattline.ReadingsQuery, into *room) fetch[wattline.Reading] {
+	return func(ctx context.Context, limit int, after string) (page[wattline.Reading], error) {
 		found := wattline.ReadingsPage{Readings: []wattline.Reading{}}
-		if len(devices) == 0 {
+		if len(query.Devices) == 0 {
 			return page[wattline.Reading]{items: found.Readings}, nil
 		}
-		if query.Cursor, query.Limit = after, limit; after != "" {
-			query.After = nil
+		asked := query
+		if asked.Cursor, asked.Limit = after, limit; after != "" {
+			asked.After = nil
 		}
-		err := g.askHistory(ctx, wattline.VerbReadings, bus.Ask{Body: query, Actor: g.actor(c)}, &found)
+		err := g.askHistory(ctx, wattline.VerbReadings, bus.Ask{Body: asked, Actor: g.actor(c)}, &found)
 		got := page[wattline.Reading]{items: found.Readings, next: found.Next}
 		if len(found.Packed) > 0 {
 			got.unpack = func() (_ []wattline.Reading, err error) {
-				room, err = packed.Decode(room[:0], found.Packed, limit)
-				return room, err
+				*into, err = packed.Decode((*into)[:0], found.Packed, limit)
+				return *into, err
 			}
 		}
 		return got, err
 	}
-	s := stream[wattline.Reading]{question: q, table: readingsTable(), fetch: fetch}
-	return answer(g, c, s, func(found page[wattline.Reading]) any {
-		return wattline.ReadingsPage{Readings: found.items, Next: q.next(p, c.Request, found.next)}
-	})
+}
+
+// readingParts cuts a query between its devices, so that each part has about two pages
+// where the devices are read every five seconds, or all the pages of one device. The pages
+// are unpacked one at a time, into the same room.
+func (g *Gateway) readingParts(c *gin.Context, query wattline.ReadingsQuery) (parts []fetch[wattline.Reading]) {
+	devices := query.Devices
+	if query.After != nil {
+		devices = slices.DeleteFunc(slices.Clone(devices), func(id string) bool { return id < query.After.Device })
+	}
+	const usual = 5 * time.Second
+	each := max(1, int(2*wattline.MaxHistoryPage*usual/query.To.Sub(query.From.Time)))
+	into := new(room)
+	for some := range slices.Chunk(devices, each) {
+		part := query
+		part.Devices = some
+		parts = append(parts, g.readingsOf(c, part, into))
+		query.After = nil // which is in the first part, or before it
+	}
+	return parts
 }
 
 // ask puts a query to any live instance of a component.

@@ -32,8 +32,8 @@ func TestALongAnswerGoesOnAfterTheLastWholeLine(t *testing.T) {
 		}
 	})
 	for target, want := range map[string]any{
-		"/api/v1/readings?after_device=desk-1&after_time=2026-03-28T12:00:00.000Z": &wattline.ReadingPlace{Device: "desk-1", Time: noon()},
-		"/api/v1/consumption?after_group=hq/f1&after_start=2026-03-28T12:00:00Z":   &wattline.RowPlace{Group: "hq/f1", Start: noon()},
+		"/api/v1/readings?device=desk-1&after_device=desk-1&after_time=2026-03-28T12:00:00.000Z": &wattline.ReadingPlace{Device: "desk-1", Time: noon()},
+		"/api/v1/consumption?after_group=hq/f1&after_start=2026-03-28T12:00:00Z":                 &wattline.RowPlace{Group: "hq/f1", Start: noon()},
 		"/api/v1/aggregate?field=power&op=mean&after_group=&after_start=" +
 			url.QueryEscape("2026-03-28T13:00:00+01:00"): &wattline.RowPlace{Start: noon()},
 	} {
@@ -89,7 +89,7 @@ func TestReadingsMayComePacked(t *testing.T) {
 	for _, r := range readings {
 		want = append(append(want, payload(t, r)...), '\n')
 	}
-	if a := o.get(t, "/api/v1/readings?format=ndjson"); string(a.body) != string(want) {
+	if a := o.get(t, "/api/v1/readings?device=desk-1&format=ndjson"); string(a.body) != string(want) {
 		t.Error(cmp.Diff(string(want), string(a.body)))
 	}
 	if page := decoded[wattline.ReadingsPage](t, o.get(t, "/api/v1/readings")); len(page.Readings) != 3 || page.Packed != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -15,13 +16,19 @@ import (
 	"github.com/wattline/wattline/internal/export"
 )
 
-// stream is an answer of any length, written as its pages come. The next page is
-// asked for while one is written; no more than these two are held.
+// stream is an answer of any length, written as its pages come. Further pages are
+// asked for while one is written; no more than a handful is held.
 type stream[T any] struct {
 	question
 
 	table export.Table[T]
 	fetch fetch[T]
+	// parts make up the same answer, one after another, and are asked for two at a time;
+	// none where the answer cannot be cut.
+	parts []fetch[T]
+	// standing is an error once who asked may no longer have it, as unchanged is; any
+	// goroutine may ask it.
+	standing func() error
 	// unchanged is an error once who asked may no longer have it.
 	unchanged func() error
 }
@@ -39,8 +46,11 @@ func (s stream[T]) serve(g *Gateway, c *gin.Context) error {
 		return wattline.Errorf(wattline.CodeBusy, "%d long answers are under way already; try again when one has ended, or ask for pages", g.options.Limits.Streams)
 	}
 	defer g.streams.end()
-	s.unchanged = func() error { return g.unchanged(c) }
-	first, err := s.fetch(c.Request.Context(), wattline.MaxHistoryPage, "")
+	s.unchanged, s.standing = func() error { return g.unchanged(c) }, g.standing(c)
+	if len(s.parts) == 0 {
+		s.parts = []fetch[T]{s.fetch}
+	}
+	first, err := s.parts[0](c.Request.Context(), wattline.MaxHistoryPage, "")
 	if err != nil {
 		return err
 	}
@@ -90,102 +100,56 @@ func inFileName(at wattline.Time, zone *time.Location) string {
 	return local.Format("2006-01-02T150405")
 }
 
-// outcome is a page, or why there is none.
-type outcome[T any] struct {
-	page page[T]
-	err  error
-}
-
-// pages hands out one page after another until the last one, an error or the end
-// of the context. The channel is closed when nothing runs any more.
-func (s stream[T]) pages(ctx context.Context, first page[T]) <-chan outcome[T] {
-	out := make(chan outcome[T])
-	go func() {
-		defer close(out)
-		for now := (outcome[T]{page: first}); ; {
-			select {
-			case out <- now:
-			case <-ctx.Done():
-				return
-			}
-			if now.err != nil || now.page.next == "" {
-				return
-			}
-			now = s.follow(ctx, now.page.next)
-		}
-	}()
-	return out
-}
-
-// The pauses between the tries for one page: half a minute in all.
-const (
-	firstPause = time.Second
-	lastPause  = 16 * time.Second
-)
-
-// follow asks for a later page. The client cannot ask for the rest alone, so what
-// may pass is tried again.
-func (s stream[T]) follow(ctx context.Context, after string) (got outcome[T]) {
-	for pause := firstPause; ; pause *= 2 {
-		got.page, got.err = s.fetch(ctx, wattline.MaxHistoryPage, after)
-		switch {
-		case got.err == nil && got.page.next == after:
-			got.err = errors.New("the history gives the same page again and again")
-			return got
-		case got.err == nil || pause > lastPause || !passing(got.err):
-			return got
-		}
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-			return got
-		}
-	}
-}
-
-func passing(err error) bool {
-	code := wattline.AsError(err).Code
-	return code == wattline.CodeTimeout || retryAfter(code) != ""
-}
-
 // write writes the pages as they come. Nothing of it runs any more when it returns.
 func (s stream[T]) write(c *gin.Context, first page[T], stall time.Duration) error {
-	ctx, cancel := context.WithCancel(c.Request.Context())
-	pages := s.pages(ctx, first)
-	defer func() {
-		cancel()
-		for range pages { // until nothing runs any more
-		}
-	}()
+	ctx, cancel := context.WithCancelCause(c.Request.Context())
 	control := http.NewResponseController(c.Writer)
-	rows, err := export.NewWriter(progress{c.Writer, control, stall}, s.table, export.Options{
+	var running sync.WaitGroup
+	pages := s.pages(ctx, &running, first)
+	running.Go(func() { s.guard(ctx, cancel, control) })
+	defer running.Wait()
+	defer cancel(nil)
+	rows, err := export.NewWriter(progress{ctx, c.Writer, control, stall}, s.table, export.Options{
 		Format: s.page.format, Continued: s.page.resumed,
 	})
 	if err != nil {
 		return err
 	}
 	for got := range pages {
-		if got.err != nil {
-			return got.err
-		}
-		if err := s.unchanged(); err != nil {
+		if err := errors.Join(got.err, s.unchanged()); err != nil {
 			return err
 		}
 		items, err := got.page.rows()
 		if err != nil {
 			return err
 		}
-		if err := rows.Write(items); err != nil {
-			return err
-		}
-		if err := supported(control.Flush()); err != nil {
+		if err := errors.Join(rows.Write(items), supported(control.Flush())); err != nil {
 			return err
 		}
 	}
-	if err := ctx.Err(); err != nil {
+	if err := context.Cause(ctx); err != nil {
 		return err
 	}
 	return rows.Close()
+}
+
+// guard ends an answer whose reader loses the right to it, also while a write waits for
+// a slow client.
+func (s stream[T]) guard(ctx context.Context, cancel context.CancelCauseFunc, control *http.ResponseController) {
+	tick := time.NewTicker(standingFor)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if err := s.standing(); err != nil {
+			cancel(err)
+			_ = control.SetWriteDeadline(time.Now()) // whatever comes of it, nothing more is written
+			return
+		}
+	}
 }
 
 // supported passes over what a recorder in a test cannot do.
@@ -197,10 +161,10 @@ func supported(err error) error {
 }
 
 // progress lets a client take its time as long as it takes something: each piece
-// has a deadline of its own.
+// has a deadline of its own. Nothing is written any more once the context has ended.
 type progress struct {
-	io.Writer
-
+	ctx     context.Context //nolint:containedctx // it is that of the one answer
+	to      io.Writer
 	control *http.ResponseController
 	stall   time.Duration
 }
@@ -209,5 +173,8 @@ func (p progress) Write(piece []byte) (int, error) {
 	if err := supported(p.control.SetWriteDeadline(time.Now().Add(p.stall))); err != nil {
 		return 0, err
 	}
-	return p.Writer.Write(piece)
+	if p.ctx.Err() != nil { // looked at after the deadline is set, which is brought forward after the end
+		return 0, context.Cause(p.ctx)
+	}
+	return p.to.Write(piece)
 }

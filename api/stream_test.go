@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -23,7 +24,7 @@ import (
 	"github.com/wattline/wattline/internal/bus"
 )
 
-// paged answers readings in so many pages of so many.
+// paged answers readings in so many pages of so many, all of desk-1.
 func paged(pages, size int) func(context.Context, bus.Ask) (any, error) {
 	return func(_ context.Context, ask bus.Ask) (any, error) {
 		query, ok := ask.Body.(wattline.ReadingsQuery)
@@ -32,6 +33,9 @@ func paged(pages, size int) func(context.Context, bus.Ask) (any, error) {
 		}
 		number, _ := strconv.Atoi(query.Cursor)
 		page := wattline.ReadingsPage{Readings: []wattline.Reading{}}
+		if !slices.Contains(query.Devices, "desk-1") {
+			return page, nil
+		}
 		for i := range size {
 			r := readingOf("desk-1", later(time.Duration(number*size+i)*time.Second))
 			r.Stream, r.Seq = "", 0
@@ -86,7 +90,7 @@ func TestReadingsComeAsCSVToTheLastOne(t *testing.T) {
 
 func TestEveryAnswerComesAsLinesOfJSON(t *testing.T) {
 	for target, schema := range map[string]string{
-		"/api/v1/readings?": "Reading", "/api/v1/consumption?": "Consumption",
+		"/api/v1/readings?device=desk-1&": "Reading", "/api/v1/consumption?": "Consumption",
 		"/api/v1/aggregate?field=power&op=mean&": "Aggregate",
 	} {
 		o := open(t)
@@ -333,7 +337,7 @@ func TestSoManyAtOnceAndNoMore(t *testing.T) {
 		return paged(1, 1)(ctx, ask)
 	}, func(options *api.Options) { options.Limits.Streams = 1 })
 	done := make(chan answer)
-	go func() { done <- o.get(t, "/api/v1/readings?format=csv") }()
+	go func() { done <- o.get(t, "/api/v1/readings?device=desk-1&format=csv") }()
 	<-asked
 	refused := o.get(t, "/api/v1/consumption?format=ndjson")
 	wantProblem(t, refused, wattline.CodeBusy, "")
@@ -345,7 +349,7 @@ func TestSoManyAtOnceAndNoMore(t *testing.T) {
 		t.Errorf("%d", a.status)
 	}
 	go func() { <-asked }()
-	if a := o.get(t, "/api/v1/readings?format=csv"); a.status != http.StatusOK {
+	if a := o.get(t, "/api/v1/readings?device=desk-1&format=csv"); a.status != http.StatusOK {
 		t.Errorf("the next one: %d", a.status)
 	}
 }
@@ -370,7 +374,7 @@ func (c *counting) Write(p []byte) (int, error) {
 func TestALongAnswerTakesNoMoreMemoryThanAShortOne(t *testing.T) {
 	const size, pages = wattline.MaxHistoryPage, 50
 	body := payload(t, func() any {
-		page, _ := paged(1, size)(t.Context(), bus.Ask{Body: wattline.ReadingsQuery{}})
+		page, _ := paged(1, size)(t.Context(), bus.Ask{Body: wattline.ReadingsQuery{Devices: []string{"desk-1"}}})
 		return page
 	}())
 	o := answering(t, func(_ context.Context, ask bus.Ask) (any, error) {
@@ -388,7 +392,7 @@ func TestALongAnswerTakesNoMoreMemoryThanAShortOne(t *testing.T) {
 		runtime.ReadMemStats(&stats)
 		highest = append(highest, stats.HeapAlloc)
 	}}
-	o.Handler().ServeHTTP(client, request(http.MethodGet, "/api/v1/readings?format=ndjson", ""))
+	o.Handler().ServeHTTP(client, request(http.MethodGet, "/api/v1/readings?device=desk-1&format=ndjson", ""))
 	if client.lines != size*pages {
 		t.Fatalf("%d lines", client.lines)
 	}

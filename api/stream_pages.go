@@ -1,0 +1,96 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"sync"
+	"time"
+
+	"github.com/wattline/wattline"
+)
+
+// outcome is a page, or why there is none.
+type outcome[T any] struct {
+	page page[T]
+	err  error
+}
+
+// pages hands out all pages in their order, until the last one, an error or the end of
+// the context. While the pages of one part are taken, those of the next are asked for.
+func (s stream[T]) pages(ctx context.Context, running *sync.WaitGroup, first page[T]) iter.Seq[outcome[T]] {
+	start := func(fetch fetch[T], first *page[T]) <-chan outcome[T] {
+		out := make(chan outcome[T])
+		running.Go(func() {
+			defer close(out)
+			fetch.all(ctx, first, out)
+		})
+		return out
+	}
+	return func(yield func(outcome[T]) bool) {
+		next := start(s.parts[0], &first)
+		for i := range s.parts {
+			current := next
+			if i+1 < len(s.parts) {
+				next = start(s.parts[i+1], nil)
+			}
+			for got := range current {
+				if !yield(got) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// all sends one page after another of a part, from the first one if that is there.
+func (f fetch[T]) all(ctx context.Context, first *page[T], out chan<- outcome[T]) {
+	now := outcome[T]{}
+	if first != nil {
+		now.page = *first
+	} else {
+		now = f.follow(ctx, "")
+	}
+	for {
+		select {
+		case out <- now:
+		case <-ctx.Done():
+			return
+		}
+		if now.err != nil || now.page.next == "" {
+			return
+		}
+		now = f.follow(ctx, now.page.next)
+	}
+}
+
+// The pauses between the tries for one page: half a minute in all.
+const (
+	firstPause = time.Second
+	lastPause  = 16 * time.Second
+)
+
+// follow asks for a page that is not the first of all. The client cannot ask for the rest alone, so what
+// may pass is tried again.
+func (f fetch[T]) follow(ctx context.Context, after string) (got outcome[T]) {
+	for pause := firstPause; ; pause *= 2 {
+		got.page, got.err = f(ctx, wattline.MaxHistoryPage, after)
+		switch {
+		case got.err == nil && after != "" && got.page.next == after:
+			got.err = errors.New("the history gives the same page again and again")
+			return got
+		case got.err == nil || pause > lastPause || !passing(got.err):
+			return got
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return got
+		}
+	}
+}
+
+func passing(err error) bool {
+	code := wattline.AsError(err).Code
+	return code == wattline.CodeTimeout || retryAfter(code) != ""
+}
