@@ -30,11 +30,12 @@ func ParseAddress(address string) (Target, error) {
 	return Target{Host: parsed.Host, Port: parsed.Port, Outlet: parsed.Outlet}, err
 }
 
-// TargetOf is where a device is. One that came over the API is fenced: the
-// configuration file is the operator's own word, a request is not.
+// TargetOf is where a device is. An address that came over the API, or that its plug
+// was found at, is fenced: the configuration file is the operator's own word, what
+// others say is not.
 func TargetOf(device wattline.Device) (Target, error) {
 	target, err := ParseAddress(device.Address)
-	target.Fenced = device.Source == wattline.SourceAPI
+	target.Fenced = device.Source == wattline.SourceAPI || device.DeclaredAddress != ""
 	return target, err
 }
 
