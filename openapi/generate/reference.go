@@ -60,8 +60,9 @@ func writeOperation(page *strings.Builder, method, path string, operation *opena
 		}
 	}
 	if operation.RequestBody != nil {
-		for _, media := range operation.RequestBody.Value.Content {
-			fmt.Fprintf(page, "\nBody: %s.\n", typeOf(media.Schema))
+		content := operation.RequestBody.Value.Content
+		for _, kind := range slices.Sorted(maps.Keys(content)) {
+			fmt.Fprintf(page, "\nBody: %s, `%s`.\n", typeOf(content[kind].Schema), kind)
 		}
 	}
 	page.WriteString("\n| status | body | |\n|---|---|---|\n")
