@@ -49,6 +49,14 @@ func (g *Gateway) audited(ctx context.Context, by origin, entry audit.Entry, do 
 	return err
 }
 
+// recorded has the audit keep a request that changes something of no device.
+func (g *Gateway) recorded(action string, handle handler) handler {
+	return func(c *gin.Context) error {
+		entry := audit.Entry{Action: action, Detail: c.Request.URL.Path}
+		return g.audited(c.Request.Context(), g.origin(c), entry, func() error { return handle(c) })
+	}
+}
+
 // newRefusals bounds how many refusals of each token and user are kept: whoever may
 // do nothing must not fill the disk with it, nor the queue of the others.
 func newRefusals() *throttle.Throttle {

@@ -59,13 +59,13 @@ func (g *Gateway) commandAll(ctx context.Context, b batch) []wattline.Result {
 
 func (g *Gateway) tryCommand(ctx context.Context, command commandlog.Command, b batch) (wattline.Result, error) {
 	snap, err := b.find(command.Device)
+	o := b.order
+	if o.timeout = time.Until(b.deadline); err == nil && (o.timeout <= 0 || ctx.Err() != nil) {
+		err = wattline.Errorf(wattline.CodeBusy, "the time given was over before this device's turn")
+	}
 	if err != nil {
 		g.ended(ctx, b.by, b.entry(command.Device), err)
 		return wattline.Result{}, err
-	}
-	o := b.order
-	if o.timeout = time.Until(b.deadline); o.timeout <= 0 || ctx.Err() != nil {
-		return wattline.Result{}, wattline.Errorf(wattline.CodeBusy, "the time given was over before this device's turn")
 	}
 	o.id = command.ID
 	return g.command(ctx, snap, o)

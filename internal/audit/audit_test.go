@@ -20,7 +20,13 @@ import (
 	"github.com/wattline/wattline/internal/sqlite"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if path := os.Getenv(workPath); path != "" {
+		workAndSay(path)
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 func open(t testing.TB, options audit.Options) *audit.Log {
 	t.Helper()
