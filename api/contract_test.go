@@ -71,6 +71,7 @@ var one = map[string]struct{ method, target, body string }{
 	"listCommands":      {"GET", "/api/v1/devices/desk-1/commands?limit=5", ""},
 	"postDiscovery":     {"POST", "/api/v1/discovery", `{"networks":["10.1.0.0/22"]}`},
 	"getDiscovery":      {"GET", "/api/v1/discovery/job-1.agent-1", ""},
+	"adoptPlug":         {"POST", "/api/v1/discovery/job-1.agent-1/adopt", `{"id":"lamp-9","kind":"lamp","location":"hq/f1","address":"10.1.0.30/01"}`},
 	"postCommands":      {"POST", "/api/v1/commands", `{"selector":{"all":true},"action":"on","timeout_s":1}`},
 	"postWatch":         {"POST", "/api/v1/devices/desk-1/watch", `{"seconds":5}`},
 	"deleteWatch":       {"DELETE", "/api/v1/devices/desk-1/watch", ""},
@@ -235,7 +236,7 @@ var passedOn = []string{
 	"replaceDevice", "patchDevice", "deleteDevice", "liftProtection", "endLift", "applyDevices", "createDevice",
 	"getState", "putRelay", "putLED", "getReadings", "getConsumption", "getAggregate", "postRebuild", "getComponent",
 	"postWatch", "deleteWatch",
-	"forgetHook", "postDiscovery", "getDiscovery", "listDeadLetters", "resendDeadLetters",
+	"forgetHook", "postDiscovery", "getDiscovery", "adoptPlug", "listDeadLetters", "resendDeadLetters",
 }
 
 // everyFailureOfOthers has whoever is asked answer with each code there is.

@@ -87,3 +87,32 @@ func TestOnlyAnAdminOfEverythingSearches(t *testing.T) {
 		t.Errorf("asked %v", asks)
 	}
 }
+
+func TestAPlugThatWasFoundIsAdoptedOnce(t *testing.T) {
+	o := open(t)
+	adopt := func(address, more string) answer {
+		return o.do(t, "POST", "/api/v1/discovery/job-1.agent-1/adopt", `{"id":"new-9","kind":"lamp","location":"hq/f1","address":"`+address+`"`+more+`}`)
+	}
+	for name, c := range map[string]struct {
+		address, more string
+		code          wattline.Code
+	}{
+		"one registered already":       {"10.1.0.11", "", wattline.CodeConflict},
+		"one that was not found":       {"10.1.0.12", "", wattline.CodeNotFound},
+		"one with KLAP firmware":       {"10.1.0.44", "", wattline.CodeUnsupported},
+		"a strip as a whole":           {"10.1.0.30", "", wattline.CodeInvalid},
+		"an outlet that it has not":    {"10.1.0.30/07", "", wattline.CodeNotFound},
+		"what is no address":           {"10.1", "", wattline.CodeInvalid},
+		"one for another network":      {"10.1.0.30/00", `,"site":"lab"`, wattline.CodeInvalid},
+		"one by somebody who mistypes": {"10.1.0.30/00", `,"knd":"x"`, wattline.CodeInvalid},
+	} {
+		t.Run("and not "+name, func(t *testing.T) { wantProblem(t, adopt(c.address, c.more), c.code, "") })
+	}
+	a := adopt("10.1.0.30/01", "")
+	device := decoded[wattline.Device](t, a)
+	if a.status != http.StatusCreated || device.ID != "new-9" || device.Site != "hq" || device.Address != "10.1.0.30/01" || a.header.Get("Location") != "/api/v1/devices/new-9" {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	again := o.do(t, "POST", "/api/v1/discovery/job-1.agent-1/adopt", `{"id":"new-10","kind":"lamp","location":"hq/f1","address":"10.1.0.30/01"}`)
+	wantProblem(t, again, wattline.CodeConflict, "")
+}

@@ -44,6 +44,7 @@ func (g *Gateway) apiRoutes() []route {
 		{http.MethodGet, "/api/v1/commands/:id", access.Enter, g.getCommand},
 		{http.MethodPost, "/api/v1/discovery", access.Administer, g.postDiscovery},
 		{http.MethodGet, "/api/v1/discovery/:id", access.Administer, g.getDiscovery},
+		{http.MethodPost, "/api/v1/discovery/:id/adopt", access.Administer, g.adoptPlug},
 		{http.MethodPost, "/api/v1/devices/:id/watch", access.Enter, g.postWatch},
 		{http.MethodDelete, "/api/v1/devices/:id/watch", access.Enter, g.deleteWatch},
 		{http.MethodGet, "/api/v1/events", access.Enter, g.streamEvents},
