@@ -1,7 +1,9 @@
 package broker_test
 
 import (
+	"context"
 	"crypto/tls"
+	"errors"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -59,6 +61,54 @@ func TestTLS(t *testing.T) {
 			t.Error("connected")
 		}
 	})
+}
+
+func TestAChangedCertificateDisconnectsNobody(t *testing.T) {
+	authority, folder := testserver.NewAuthority(t), t.TempDir()
+	cert, key := authority.Issue(folder, "broker")
+	read, err := tlsfiles.Load(tlsfiles.Options{Cert: cert, Key: key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	following, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- read.Run(following) }()
+	defer func() {
+		stop()
+		<-ended
+	}()
+	b := start(t, broker.Options{TLS: read})
+	greet := func() (conn *tls.Conn, serial string) {
+		plain, err := dial(strings.TrimPrefix(b.URL(), "mqtts://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = plain.Close() })
+		conn = tls.Client(plain, &tls.Config{RootCAs: authority.Pool(), ServerName: "localhost", MinVersion: tls.VersionTLS12})
+		if err := conn.HandshakeContext(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		return conn, conn.ConnectionState().PeerCertificates[0].SerialNumber.String()
+	}
+	conn, before := greet()
+	early := wire.New(conn)
+	if err := early.Connect(wire.Connect{ClientID: "early"}); err != nil {
+		t.Fatal(err)
+	}
+	authority.Issue(folder, "broker")
+	testserver.Eventually(t, patience, func() error {
+		if _, now := greet(); now == before {
+			return errors.New("still the old certificate")
+		}
+		return nil
+	})
+	if arrives(t, early, "nothing") {
+		t.Error("a message came from nowhere")
+	}
+	user, password := b.Login()
+	if err := tryTLS(t, b, b.ClientTLS(), wire.Connect{ClientID: user, Username: user, Password: password}); err != nil {
+		t.Errorf("the process itself does not know the new one: %v", err)
+	}
 }
 
 func TestClientCertificates(t *testing.T) {

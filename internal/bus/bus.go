@@ -3,6 +3,7 @@ package bus
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"runtime/debug"
 	"sync"
@@ -34,6 +35,7 @@ type Bus struct {
 	mu        sync.Mutex
 	state     runState
 	session   *session
+	failure   error         // of the last attempt to connect
 	connected chan struct{} // closed while the session is ready
 	waiting   []func(context.Context)
 	spawn     func(func(context.Context)) // while Run runs
@@ -102,7 +104,8 @@ func (b *Bus) Topics() wattline.Topics { return b.options.Topics }
 // granted, and presence is known.
 func (b *Bus) Connected() bool { return b.live() != nil }
 
-// WaitConnected returns when Connected is true, or with the context's error.
+// WaitConnected returns when Connected is true, or with the context's error and why
+// the last attempt failed.
 func (b *Bus) WaitConnected(ctx context.Context) error {
 	b.mu.Lock()
 	connected := b.connected
@@ -111,7 +114,12 @@ func (b *Bus) WaitConnected(ctx context.Context) error {
 	case <-connected:
 		return nil
 	case <-ctx.Done():
-		return ctx.Err()
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if b.failure == nil {
+			return ctx.Err()
+		}
+		return fmt.Errorf("%w: %w", ctx.Err(), b.failure)
 	}
 }
 

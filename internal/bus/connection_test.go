@@ -3,6 +3,7 @@ package bus_test
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -183,6 +184,19 @@ func passwords(t *testing.T, file, user, password string) string {
 	}
 	run(t, "mosquitto_passwd", "-U", file)
 	return file
+}
+
+func TestWaitingForAConnectionSaysWhyThereIsNone(t *testing.T) {
+	server := testserver.Mosquitto(t, testserver.MosquittoOptions{Lines: []string{"allow_anonymous false"}})
+	b := runUnconnected(t, bus.Options{Brokers: []string{server.URL()}, Instance: "node"})
+	testserver.Eventually(t, patience, func() error {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+		defer cancel()
+		if err := b.WaitConnected(ctx); err == nil || !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "not Authorized") {
+			return fmt.Errorf("waiting gives %w", err)
+		}
+		return nil
+	})
 }
 
 func TestTLS(t *testing.T) {

@@ -96,6 +96,9 @@ func (b *Bus) stayConnected(ctx context.Context) {
 			b.drain(context.WithoutCancel(ctx), nil)
 			return
 		}
+		b.mu.Lock()
+		b.failure = err
+		b.mu.Unlock()
 		b.report(&health, to, lasted, err)
 		if lasted >= stable {
 			pauses.Reset()
