@@ -2,10 +2,12 @@ package broker_test
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/wattline/wattline/internal/broker"
@@ -162,6 +164,33 @@ func TestASpoiledFileOfCredentialsStopsTheStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	checkStartFails(t, broker.Options{DataDir: t.TempDir(), Credentials: path}, path)
+}
+
+func TestThoseWhoGuessKeepNobodyOutAndDoNotFillTheLog(t *testing.T) {
+	folder := t.TempDir()
+	secrets := issue(t, folder, observer("wall"))
+	said := &logged{}
+	b := start(t, broker.Options{Credentials: filepath.Join(folder, mqttcredentials.FileName), Log: said.logger()})
+	const guesses = 300
+	var guessing sync.WaitGroup
+	for i := range guesses {
+		guessing.Go(func() {
+			if client, err := tryConnect(b.URL(), login("wall", fmt.Sprint("guess", i))); err == nil {
+				t.Errorf("guess %d opens: %v", i, client.Close())
+			}
+		})
+	}
+	client := connect(t, b.URL(), login("wall", secrets["wall"]))
+	guessing.Wait()
+	if arrives(t, client, "nothing") {
+		t.Error("a message came from nowhere")
+	}
+	if lines := strings.Count(said.String(), "a client was refused"); lines == 0 || lines > guesses/2 {
+		t.Errorf("%d lines of the log tell of %d guesses", lines, guesses)
+	}
+	if strings.Contains(said.String(), "guess1") || strings.Contains(said.String(), secrets["wall"]) {
+		t.Error("a secret is in the log")
+	}
 }
 
 func TestMosquittoTakesTheCredentials(t *testing.T) {
