@@ -53,6 +53,7 @@ func BenchmarkLive(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+	late := lateness(ctx)
 	before, encoded := usageOf(b, s.pid), s.scraped(b, "wattline_live_events_total", `type="reading"`)
 	began := time.Now()
 	run.publish(b, s.broker, devices)
@@ -62,6 +63,7 @@ func BenchmarkLive(b *testing.B) {
 	share := 100 * (used.cpu - before.cpu).Seconds() / time.Since(began).Seconds()
 	cancel()
 	clients.Wait()
+	floor := <-late
 	name := fmt.Sprintf("Live, %d clients of %d plugs at 1 s: ", liveSubscribers, livePlugs)
 	received := 0
 	for _, count := range run.delays {
@@ -70,9 +72,26 @@ func BenchmarkLive(b *testing.B) {
 	results.row(name+"readings encoded, of those published", fmt.Sprintf("%.0f", encoded), fmt.Sprint(liveReadings), fmt.Sprintf("%.2f", encoded/liveReadings), "1.00")
 	results.row(name+"readings received of those due", fmt.Sprintf("%.2f %%", 100*float64(received)/(liveReadings*liveSubscribers)), "–", "–", "100 %")
 	results.row(name+"from publishing to the client, p50", fmt.Sprintf("%d ms", run.quantile(0.5)), "–", "–", "–")
-	results.row(name+"from publishing to the client, p99", fmt.Sprintf("%d ms", run.quantile(0.99)), "–", "–", "≤ 50 ms")
+	results.row(name+"from publishing to the client, p99", fmt.Sprintf("%d ms", run.quantile(0.99)), fmt.Sprintf("%d ms (a timer's lateness)", quantile(floor, 0.99).Milliseconds()), "–", "≤ 50 ms")
 	results.row(name+"CPU of one core", fmt.Sprintf("%.0f %%", share), "–", "–", "–")
 	results.row(name+"resident", fmt.Sprintf("%d MB", used.resident>>20), "–", "–", "–")
+}
+
+// lateness is by how much a timer of the same process is late, until ctx ends: what
+// the machine itself makes of any delay.
+func lateness(ctx context.Context) <-chan []time.Duration {
+	done := make(chan []time.Duration, 1)
+	go func() {
+		const tick = 5 * time.Millisecond
+		var late []time.Duration
+		for ctx.Err() == nil {
+			began := time.Now()
+			time.Sleep(tick)
+			late = append(late, time.Since(began)-tick)
+		}
+		done <- late
+	}()
+	return done
 }
 
 // liveRun is when each reading was sent, by its number, and how many took so many
