@@ -153,7 +153,9 @@ func (r *liveRun) publish(b *testing.B, broker string, devices []wattline.Device
 	go func() { ended <- publisher.Run(ctx) }()
 	defer func() {
 		cancel()
-		_ = <-ended // it has published all, or failed before
+		if err := <-ended; err != nil {
+			b.Log(err)
+		}
 	}()
 	if err := publisher.WaitConnected(ctx); err != nil {
 		b.Fatal(err)
