@@ -182,6 +182,7 @@ func TestMovingCommandsSayWhatIsWrong(t *testing.T) {
 	o.declare()
 	o.write("bad.lp", "power,id=sp_g0 value=1 1585217932000000000\npower\n")
 	o.write("map.yaml", "sp_g0: {devce: x}\n")
+	o.write("new.yaml", "data: ./new\n")
 	o.write("other.lp", "# CONTEXT-DATABASE:home\npower,id=sp_g0 value=1 1585217932000000000\n")
 	nobody := "http://" + freeAddr(t)
 	for name, c := range map[string]struct {
@@ -193,7 +194,7 @@ func TestMovingCommandsSayWhatIsWrong(t *testing.T) {
 		"a copy from nowhere":       {[]string{"history", "copy"}, 2, "--from and --to must be"},
 		"a time that is none":       {[]string{"history", "copy", "--from", "archive", "--to", "influx", "--since", "never"}, 2, `--since "never" must be`},
 		"a copy without InfluxDB":   {[]string{"history", "copy", "--from", "influx", "--to", "archive"}, 1, "influx.token_file is missing"},
-		"a copy of no archive":      {[]string{"history", "copy", "--from", "archive", "--to", "influx"}, 1, "there is no archive to copy from"},
+		"a copy of no archive":      {[]string{"history", "copy", "--from", "archive", "--to", "influx", "-c", "new.yaml"}, 1, "there is no archive"},
 		"a gateway that is away":    {[]string{"history", "rebuild", "--from", "2026-03-01", "--to", "2026-03-02", "--url", nobody}, 1, "no gateway answers at " + nobody},
 		"a rebuild from never":      {[]string{"history", "rebuild", "--from", "never", "-c", "none.yaml"}, 2, "--from"},
 		"an import of a folder":     {[]string{"import", "influx1", "."}, 1, ". is not a file"},
@@ -216,14 +217,19 @@ func TestMovingCommandsSayWhatIsWrong(t *testing.T) {
 			t.Errorf("exit code %d: %s%s", got.code, got.stdout, got.stderr)
 		}
 	})
-	t.Run("a gateway elsewhere needs no configuration here", func(t *testing.T) {
-		folder := t.TempDir()
-		got := run(t, folder, "history", "rebuild", "--from", "2026-03-01", "--to", "2026-03-02", "--url", nobody)
-		if got.code != 1 || contains(got.stderr, "no gateway answers at "+nobody) != nil {
-			t.Errorf("exit code %d: %s", got.code, got.stderr)
-		}
-		if left, err := os.ReadDir(folder); err != nil || len(left) > 0 {
-			t.Errorf("it leaves %v, %v", left, err)
-		}
-	})
+	for name, c := range map[string]struct{ flag, says string }{
+		"a gateway elsewhere needs no configuration here": {"--url=" + nobody, "no gateway answers at " + nobody},
+		"a store that is not there is not made":           {"--offline", "there is no archive"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			folder := t.TempDir()
+			got := run(t, folder, "history", "rebuild", "--from", "2026-03-01", "--to", "2026-03-02", c.flag)
+			if got.code != 1 || contains(got.stderr, c.says) != nil {
+				t.Errorf("exit code %d: %s", got.code, got.stderr)
+			}
+			if left, err := os.ReadDir(folder); err != nil || len(left) > 0 {
+				t.Errorf("it leaves %v, %v", left, err)
+			}
+		})
+	}
 }

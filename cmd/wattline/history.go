@@ -136,7 +136,7 @@ func runCopy(command *cobra.Command, options copyOptions, log *slog.Logger) erro
 func archiveExists(loaded config.Config, name string) error {
 	folder := filepath.Join(loaded.Data, archiveFolder)
 	if _, err := os.Stat(folder); name == config.StoreArchive && err != nil {
-		return fmt.Errorf("there is no archive to copy from: %w; check data in the configuration", err)
+		return fmt.Errorf("there is no archive: %w; check data in the configuration", err)
 	}
 	return nil
 }

@@ -128,6 +128,9 @@ func (t rebuildTask) run(ctx context.Context) (store.Rebuilt, error) {
 			return done, err
 		}
 	}
+	if err := archiveExists(t.config, t.config.Store); err != nil {
+		return store.Rebuilt{}, err
+	}
 	opened, err := openNamed(ctx, t.config, t.config.Store, t.log)
 	if err != nil {
 		return store.Rebuilt{}, err
