@@ -97,4 +97,8 @@ func decided(who access.Principal, action access.Action, device wattline.Device)
 }
 
 // actor is who asks for something on the bus: the name and from where.
-func (g *Gateway) actor(c *gin.Context) string { return g.origin(c).actor() }
+// Pages of a long answer are asked for while others are written, so it does not look at
+// what is written.
+func (g *Gateway) actor(c *gin.Context) string {
+	return origin{who: g.who(c).Name, remote: c.Request.RemoteAddr}.actor()
+}
