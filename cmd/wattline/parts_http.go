@@ -44,7 +44,7 @@ func (p *process) httpTLS() (*tls.Config, error) {
 func (p *process) acmeTLS() (*tls.Config, error) {
 	wanted := p.Config.TLS.ACME
 	options := acme.Options{
-		Hosts: wanted.Hosts, Cache: cmp.Or(wanted.Cache, p.path("acme")), Email: wanted.Email, Directory: wanted.Directory,
+		Hosts: wanted.Hosts, Cache: cmp.Or(wanted.Cache, p.path("acme")), Email: wanted.Email, Directory: wanted.Directory, Log: p.log,
 	}
 	if wanted.CAFile != "" {
 		pem, err := os.ReadFile(wanted.CAFile)

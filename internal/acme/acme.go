@@ -5,17 +5,20 @@ package acme
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"log/slog"
 	"net/http"
+	"slices"
 	"time"
 
 	"golang.org/x/crypto/acme"
 	"golang.org/x/crypto/acme/autocert"
+	"golang.org/x/time/rate"
 )
 
 // requestTimeout bounds a request to the authority.
 const requestTimeout = 30 * time.Second
 
-// Options say whose certificates to have from whom. Hosts and Cache are required.
+// Options say whose certificates to have from whom. Hosts, Cache and Log are required.
 type Options struct {
 	// Hosts are the names that certificates are asked for, no others: else anybody
 	// could have the authority's limits used up.
@@ -28,7 +31,12 @@ type Options struct {
 	Directory string
 	// Roots are what Directory is checked against; nil for the system's.
 	Roots *x509.CertPool
+	// Log is told why a certificate could not be had.
+	Log *slog.Logger
 }
+
+// complainEvery is how often the log is told: each connection asks anew.
+const complainEvery = time.Minute
 
 // Config is for a listener: TLS 1.2 or newer, HTTP/2. A certificate is asked for with
 // the first connection to a host and renewed 30 days before its end. The authority
@@ -50,5 +58,21 @@ func Config(o Options) *tls.Config {
 	}
 	config := manager.TLSConfig()
 	config.MinVersion = tls.VersionTLS12
+	config.GetCertificate = complaining(manager.GetCertificate, o)
 	return config
+}
+
+type getCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error)
+
+// complaining tells of failures for the hosts that were named. Who asks for others is
+// of no interest.
+func complaining(get getCertificate, o Options) getCertificate {
+	pace := rate.Sometimes{Interval: complainEvery}
+	return func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+		cert, err := get(hello)
+		if err != nil && slices.Contains(o.Hosts, hello.ServerName) {
+			pace.Do(func() { o.Log.Error("no certificate from the ACME authority", "host", hello.ServerName, "error", err) })
+		}
+		return cert, err
+	}
 }

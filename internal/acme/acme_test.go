@@ -1,6 +1,7 @@
 package acme_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -99,6 +100,23 @@ func ask(t *testing.T, address, host string, roots *x509.CertPool) (string, erro
 	return string(body), err
 }
 
+func TestAnAuthorityThatCannotBeReachedIsComplainedOfOnce(t *testing.T) {
+	var said bytes.Buffer
+	config := acme.Config(acme.Options{
+		Hosts: []string{"plugs.example.org"}, Cache: t.TempDir(), Directory: "https://127.0.0.1:1/directory",
+		Log: slog.New(slog.NewTextHandler(&said, nil)),
+	})
+	for _, host := range []string{"plugs.example.org", "plugs.example.org", "other.example.org"} {
+		hello := &tls.ClientHelloInfo{ServerName: host, SupportedVersions: []uint16{tls.VersionTLS13}}
+		if _, err := config.GetCertificate(hello); err == nil {
+			t.Errorf("%s has a certificate", host)
+		}
+	}
+	if lines := strings.Count(said.String(), "\n"); lines != 1 || !strings.Contains(said.String(), "127.0.0.1:1") {
+		t.Errorf("the log has %s", said.String())
+	}
+}
+
 func TestACertificateIsIssuedByAnAuthority(t *testing.T) {
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -109,6 +127,7 @@ func TestACertificateIsIssuedByAnAuthority(t *testing.T) {
 	cache := t.TempDir()
 	serve(t, listener, acme.Options{
 		Hosts: []string{"plugs.example.org"}, Cache: cache, Email: "ops@example.org", Directory: from.directory, Roots: from.roots,
+		Log: slog.New(slog.DiscardHandler),
 	})
 	t.Run("for a host that was named", func(t *testing.T) {
 		if got, err := ask(t, address.String(), "plugs.example.org", from.issued); err != nil || got != "HTTP/2.0" {

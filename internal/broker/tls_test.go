@@ -75,7 +75,9 @@ func TestAChangedCertificateDisconnectsNobody(t *testing.T) {
 	go func() { ended <- read.Run(following) }()
 	defer func() {
 		stop()
-		<-ended
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
 	}()
 	b := start(t, broker.Options{TLS: read})
 	greet := func() (conn *tls.Conn, serial string) {
