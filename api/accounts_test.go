@@ -62,8 +62,8 @@ func keepAudit(t testing.TB, path string) *audit.Log {
 	return kept
 }
 
-// real has a gateway ask the accounts themselves who makes a request.
-func real(options *api.Options) { options.Identities = options.Accounts }
+// realIdentities has a gateway ask the accounts themselves who makes a request.
+func realIdentities(options *api.Options) { options.Identities = options.Accounts }
 
 // everyAccount brings about what the routes of tokens, users and sessions answer
 // besides what all routes do.
@@ -196,7 +196,7 @@ func browser(t *testing.T, o *office) func(method, target, body string) answer {
 }
 
 func TestSessionsOverTheAPI(t *testing.T) {
-	o := open(t, withAccounts(t), real)
+	o := open(t, withAccounts(t), realIdentities)
 	ana := browser(t, o)
 	t.Run("know who signed in", func(t *testing.T) {
 		if me := decoded[api.Me](t, ana(http.MethodGet, "/api/v1/me", "")); me.Name != "user:ana" || me.Role != access.Operator || me.Scope.String() != "*" {

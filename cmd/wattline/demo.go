@@ -141,7 +141,7 @@ func reached(address string) string {
 func greet(out io.Writer, options demoOptions, address string) {
 	token, err := accounts.ReadSecret(accounts.FirstTokenPath(options.data))
 	if err != nil {
-		token = "$WATTLINE_TOKEN" // somebody has put it elsewhere
+		token = "$WATTLINE_TOKEN" //nolint:gosec // a variable of the shell: somebody has put it elsewhere
 	}
 	fmt.Fprintf(out, `
 Wattline runs an emulated office of %[1]d plugs. Read and try the API at

@@ -170,10 +170,10 @@ func (f *follower) close() {
 
 // ignoreEnd passes over an error that came because the context ended.
 func ignoreEnd(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return nil
+	if ctx.Err() == nil {
+		return err
 	}
-	return err
+	return nil
 }
 
 // change writes to the file and brings the copy in memory up to date before it

@@ -139,20 +139,21 @@ const (
 // Cookie is what a browser is to send from now on. Scripts do not see it, and pages
 // of other sites cannot have it sent.
 func (s Session) Cookie(r *http.Request) *http.Cookie {
-	cookie := sessionCookie(r)
-	cookie.Value, cookie.Expires = s.Secret, s.Expires
-	return cookie
+	return sessionCookie(r, s.Secret, int(time.Until(s.Expires).Seconds()))
 }
 
 // NoCookie takes the cookie away.
 func NoCookie(r *http.Request) *http.Cookie {
-	cookie := sessionCookie(r)
-	cookie.MaxAge = -1
-	return cookie
+	const atOnce = -1
+	return sessionCookie(r, "", atOnce)
 }
 
-func sessionCookie(r *http.Request) *http.Cookie {
-	return &http.Cookie{Name: cookieName(r), Path: "/", HttpOnly: true, Secure: secure(r), SameSite: http.SameSiteStrictMode}
+func sessionCookie(r *http.Request, secret string, seconds int) *http.Cookie {
+	//nolint:gosec // over plain HTTP a browser would not send a secure one
+	return &http.Cookie{
+		Name: cookieName(r), Value: secret, MaxAge: seconds, Path: "/",
+		HttpOnly: true, Secure: secure(r), SameSite: http.SameSiteStrictMode,
+	}
 }
 
 func cookieName(r *http.Request) string {

@@ -128,7 +128,7 @@ func insertToken(ctx context.Context, tx *sql.Tx, wanted NewToken, secret string
 }
 
 // selectTokens has the columns in the order of scanToken.
-const selectTokens = `SELECT id, name, role, scope, created_ms, expires_ms, used_ms, revoked_ms, hash FROM tokens `
+const selectTokens = `SELECT id, name, role, scope, created_ms, expires_ms, used_ms, revoked_ms, hash FROM tokens ` //nolint:gosec // a question, not a token
 
 // Tokens are all of them in the order of their ids, revoked ones too until they are
 // cleared away.

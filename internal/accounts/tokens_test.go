@@ -159,7 +159,7 @@ func TestWhoTriesOutTokensIsSlowedDown(t *testing.T) {
 		tries := 0
 		for ; tries < 1000; tries++ {
 			if _, err := a.Identify(wrong); wattline.AsError(err).Code == wattline.CodeBusy {
-				later, is := err.(interface{ RetryAfter() time.Duration }) //nolint:errorlint // the error itself
+				later, is := err.(interface{ RetryAfter() time.Duration })
 				if !is || later.RetryAfter() <= 0 || later.RetryAfter() > 5*time.Second {
 					t.Errorf("%v does not say when", err)
 				}

@@ -3,6 +3,7 @@ package accounts_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"testing"
 	"time"
@@ -175,9 +176,7 @@ func TestSessions(t *testing.T) {
 					http.MethodPut: wattline.CodeForbidden, http.MethodPost: wattline.CodeForbidden, http.MethodDelete: wattline.CodeForbidden, http.MethodGet: "",
 				} {
 					r := withSession(method, session)
-					for key, values := range header {
-						r.Header[key] = values
-					}
+					maps.Copy(r.Header, header)
 					if _, err := a.Identify(r); (err == nil) != (code == "") || err != nil && wattline.AsError(err).Code != code {
 						t.Errorf("%s, %s: %v", name, method, err)
 					}
