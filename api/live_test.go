@@ -14,6 +14,7 @@ import (
 	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/api"
 	"github.com/wattline/wattline/internal/access"
+	"github.com/wattline/wattline/internal/accounts"
 	"github.com/wattline/wattline/internal/bus"
 )
 
@@ -235,4 +236,28 @@ func handshake(t testing.TB, o *office) int {
 	}
 	_ = response.Body.Close()
 	return response.StatusCode
+}
+
+func TestAStreamEndsWithTheTokenOrTheSessionThatOpenedIt(t *testing.T) {
+	var known *accounts.Accounts
+	o := open(t, withAccounts(t), real, func(options *api.Options) { known = options.Accounts })
+	token, secret, err := known.CreateToken(t.Context(), accounts.NewToken{Name: "display", Role: access.Viewer, Scope: access.Everything()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	signedIn := o.do(t, http.MethodPost, "/api/v1/session", `{"name":"ana","password":"`+password+`"}`)
+	cookie, _, _ := strings.Cut(signedIn.header.Get("Set-Cookie"), ";")
+	byToken := o.listen(t, secret, "type=reading")
+	bySession := o.listen(t, "", "type=reading", "Cookie", cookie)
+	o.bus.reading(t, "hq", readingOf("desk-1", later(time.Second)), false)
+	byToken.expect(t, "reading desk-1")
+	bySession.expect(t, "reading desk-1")
+	if _, err := known.RevokeToken(t.Context(), token.ID); err != nil {
+		t.Fatal(err)
+	}
+	byToken.expect(t, "closed unauthenticated", "")
+	out := request(http.MethodDelete, "/api/v1/session", "")
+	out.Header.Set("Cookie", cookie)
+	o.send(t, out)
+	bySession.expect(t, "closed unauthenticated", "")
 }

@@ -27,7 +27,10 @@ type Request struct {
 	// out; Types the kinds of events, all if left out.
 	Selector wattline.Selector `json:"selector,omitzero"`
 	Types    []Kind            `json:"types,omitempty"`
-	// Snapshot has the subscription begin with what there is.
+	// After is the id of the last event of an earlier connection: what came since
+	// comes first. It goes with the first subscription of a connection.
+	After string `json:"after,omitempty"`
+	// Snapshot has the subscription begin with what there is, unless it resumes.
 	Snapshot bool `json:"snapshot,omitempty"`
 }
 
@@ -81,6 +84,8 @@ func (c *connection) subscribe(request Request) error {
 	switch {
 	case c.feed.subscription(request.ID) != nil:
 		return wattline.Errorf(wattline.CodeConflict, "there is a subscription %q already; unsubscribe it first", request.ID)
+	case request.After != "" && len(c.feed.subscriptions) > 0:
+		return wattline.Invalid(wattline.FieldError{Field: "after", Reason: "goes with the first subscription only: the others go on from there"})
 	case len(c.feed.subscriptions) >= MaxSubscriptions:
 		return wattline.Errorf(wattline.CodeBusy, "a connection may have %d subscriptions", MaxSubscriptions)
 	}
@@ -89,7 +94,8 @@ func (c *connection) subscribe(request Request) error {
 		return err
 	}
 	c.feed.Subscribe(request.ID, filter)
-	if request.Snapshot {
+	resumed := request.After != "" && c.feed.Resume(request.After)
+	if request.Snapshot && !resumed {
 		c.feed.Snapshot(request.ID)
 	}
 	return nil

@@ -329,6 +329,8 @@ func TestASocket(t *testing.T) {
 	if e := got.Events[0]; e.Event != "reading" || e.Data.N != 5 || len(e.Subscriptions) != 2 || e.ID == "" {
 		t.Errorf("%+v", e)
 	}
+	last := got.Events[0].ID
+	ask(`{"type":"subscribe","id":"x","after":"`+last+`"}`, `"field":"after"`)
 	ask(`{"type":"unsubscribe","id":"a"}`, `{"type":"unsubscribed","id":"a"}`)
 	ask(`{"type":"unsubscribe","id":"a"}`, `"code":"not_found"`)
 	ask(`{"type":"subscribe","id":"NO"}`, `"field":"id"`)
@@ -343,6 +345,12 @@ func TestASocket(t *testing.T) {
 	ask(`{"type":"subscribe","id":"onemore"}`, `"code":"busy"`)
 	if err := conn.Close(websocket.StatusNormalClosure, ""); err != nil {
 		t.Error(err)
+	}
+	say(t, d.hub, live.Reading, value{Device: "desk-1", N: 6})
+	conn = d.dial(t)
+	ask(`{"type":"subscribe","id":"a","snapshot":true,"after":"`+last+`"}`, `{"type":"subscribed","id":"a"}`)
+	if got := hear(t, conn); !strings.HasPrefix(got, `{"type":"events","events":[{"event":"reading"`) || !strings.Contains(got, `"n":6`) {
+		t.Errorf("resumed with %s", got)
 	}
 }
 
