@@ -1,6 +1,7 @@
 package live
 
 import (
+	"cmp"
 	"encoding/json"
 	"slices"
 	"time"
@@ -261,12 +262,16 @@ func (f *Feed) sees(filter *Filter, device *wattline.Device) bool {
 	return device != nil && filter.holds(*device) && access.Decide(f.who, access.See, *device) == access.Allowed
 }
 
-// gap says that what follows begins at the position.
+// nowhere is an id that nothing can be resumed from.
+const nowhere = "-"
+
+// gap says that what follows begins at the position. Whoever loses the connection in
+// the snapshot that follows must not go on from what they had before.
 func (f *Feed) gap() {
 	f.lost = false
 	f.hub.meters.gaps.Inc()
 	message := note(Gap, gap{f.told, f.here()})
-	message.ID = f.Position()
+	message.ID = cmp.Or(f.Position(), nowhere)
 	f.batch = append(f.batch, message)
 }
 

@@ -1,6 +1,8 @@
 package live
 
 import (
+	"slices"
+
 	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/internal/access"
 )
@@ -86,10 +88,10 @@ func (f *Feed) Allow(who access.Principal) error {
 		return nil
 	}
 	f.who, f.mark = who, f.hub.ids.mark(who)
-	told := f.descriptions()
+	known := f.descriptions()
 	for i := range f.subscriptions {
 		if s := &f.subscriptions[i]; s.filter.wants(Registry) {
-			f.fills = append(f.fills, fill{s.name, f.differences(s, was, told)})
+			f.fills = append(f.fills, fill{s.name, f.differences(s, was, known)})
 		}
 	}
 	if len(f.fills) > maxFills {
@@ -98,41 +100,47 @@ func (f *Feed) Allow(who access.Principal) error {
 	return nil
 }
 
-// descriptions are those of all devices as of the last event that was looked at.
-func (f *Feed) descriptions() map[*subject]*wattline.Device {
-	told := map[*subject]*wattline.Device{}
+// descriptions are those of each device since the last event that was looked at, this
+// one included.
+func (f *Feed) descriptions() map[*subject][]*wattline.Device {
+	known := map[*subject][]*wattline.Device{}
 	for at := f.at; ; {
 		seen := f.hub.after(at, f.window[:])
 		for _, e := range seen.events {
-			if _, earlier := told[e.about]; e.kind == Registry && !earlier {
-				told[e.about] = e.before
+			if at = e.number; e.kind != Registry {
+				continue
 			}
-			at = e.number
+			if known[e.about] == nil {
+				known[e.about] = []*wattline.Device{e.before}
+			}
+			known[e.about] = append(known[e.about], e.after)
 		}
 		if len(seen.events) == 0 {
 			break
 		}
 	}
 	for _, about := range f.hub.sorted() {
-		if _, changes := told[about]; !changes {
-			told[about] = about.now.Load()
+		if known[about] == nil {
+			known[about] = []*wattline.Device{about.now.Load()}
 		}
 	}
-	return told
+	return known
 }
 
 // differences is what has come into a subscription's view and gone out of it by a
-// change of rights.
-func (f *Feed) differences(s *subscription, was access.Principal, told map[*subject]*wattline.Device) func(*subscription) bool {
+// change of rights. A device that was changed meanwhile may have been kept in view by
+// any of its descriptions: it is said again that it is there, or that it is not.
+func (f *Feed) differences(s *subscription, was access.Principal, known map[*subject][]*wattline.Device) func(*subscription) bool {
 	before := Feed{hub: f.hub, who: was}
 	var gone, come []*subject
-	for about, device := range told {
-		saw, sees := before.sees(&s.filter, device), f.sees(&s.filter, about.now.Load())
+	for about, devices := range known {
+		saw := slices.ContainsFunc(devices, func(device *wattline.Device) bool { return before.sees(&s.filter, device) })
+		sees := f.sees(&s.filter, about.now.Load())
 		switch {
+		case sees && (!saw || len(devices) > 1):
+			come = append(come, about)
 		case saw && !sees:
 			gone = append(gone, about)
-		case sees && !saw:
-			come = append(come, about)
 		}
 	}
 	return func(s *subscription) bool {

@@ -133,7 +133,7 @@ func (w *world) connect(t *testing.T, c *client) {
 	c.feed = w.hub.Listen(c.who)
 	c.feed.Subscribe("s", filter(t, c.filter))
 	if c.id == "" || !c.feed.Resume(c.id) {
-		c.view = map[string]bool{}
+		c.view, c.id = map[string]bool{}, ""
 		c.feed.Snapshot("s")
 	}
 }
