@@ -240,7 +240,7 @@ func handshake(t testing.TB, o *office) int {
 
 func TestAStreamEndsWithTheTokenOrTheSessionThatOpenedIt(t *testing.T) {
 	var known *accounts.Accounts
-	o := open(t, withAccounts(t), real, func(options *api.Options) { known = options.Accounts })
+	o := open(t, withAccounts(t), realIdentities, func(options *api.Options) { known = options.Accounts })
 	token, secret, err := known.CreateToken(t.Context(), accounts.NewToken{Name: "display", Role: access.Viewer, Scope: access.Everything()})
 	if err != nil {
 		t.Fatal(err)
