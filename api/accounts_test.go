@@ -106,6 +106,10 @@ func everyBrokenFile(t *testing.T, note func(string, int)) {
 		t.Fatal(err)
 	}
 	note("getAudit", o.get(t, "/api/v1/audit").status)
+	slow := open(t, func(options *api.Options) { options.Audit, options.Limits.QueryTimeout = slowAudit{}, time.Millisecond })
+	a := slow.get(t, "/api/v1/audit")
+	wantProblem(t, a, wattline.CodeTimeout, "")
+	note("getAudit", a.status)
 	for _, id := range []string{
 		"createToken", "listTokens", "getToken", "revokeToken", "createUser", "listUsers", "getUser", "putUser", "removeUser", "signIn",
 	} {
@@ -116,6 +120,14 @@ func everyBrokenFile(t *testing.T, note func(string, int)) {
 	r := request(http.MethodDelete, "/api/v1/session", "")
 	r.AddCookie(&http.Cookie{Name: accounts.SessionCookie, Value: "wl_" + strings.Repeat("A", 26)})
 	note("signOut", o.send(t, r).status)
+}
+
+// slowAudit takes records and reads for ever.
+type slowAudit struct{ unreadableAudit }
+
+func (slowAudit) Records(ctx context.Context, _ audit.Query) ([]audit.Record, error) {
+	<-ctx.Done()
+	return nil, errors.New("interrupted")
 }
 
 // unreadableAudit takes records and gives none back.

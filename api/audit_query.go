@@ -43,6 +43,7 @@ type AuditPage struct {
 //	@Failure		406		{object}	Problem	"not_acceptable"
 //	@Failure		500		{object}	Problem	"internal"
 //	@Failure		503		{object}	Problem	"broker_down"
+//	@Failure		504		{object}	Problem	"timeout"
 //	@Router			/api/v1/audit [get]
 func (g *Gateway) getAudit(c *gin.Context) error {
 	p, err := readParams(c.Request)
@@ -104,7 +105,12 @@ func (g *Gateway) auditPages(query audit.Query) fetch[audit.Record] {
 		if g.options.Audit == nil {
 			return page[audit.Record]{items: []audit.Record{}}, nil
 		}
+		ctx, cancel := context.WithTimeout(ctx, g.options.Limits.QueryTimeout)
+		defer cancel()
 		records, err := g.options.Audit.Records(ctx, query)
+		if err != nil && ctx.Err() != nil {
+			return page[audit.Record]{}, ctx.Err() // SQLite has words of its own for it
+		}
 		if err != nil || len(records) <= limit {
 			return page[audit.Record]{items: records}, err
 		}

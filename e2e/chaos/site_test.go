@@ -137,7 +137,7 @@ func (s *site) addRole(name string, roles []string, settings ...string) {
 	}
 	r.write("influx.token", s.influx.Token()+"\n")
 	r.settings = append([]string{
-		"instance: " + name, "site: hq", "timezone: Europe/Madrid", "poll: 1s",
+		"limits: {requests_per_s: 0}", "instance: " + name, "site: hq", "timezone: Europe/Madrid", "poll: 1s",
 		"broker: mqtt://" + s.cables[plan.Cable(name, plan.Broker)][0].Addr(),
 	}, settings...)
 	r.configure()

@@ -4,8 +4,12 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"flag"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -18,7 +22,13 @@ import (
 	"github.com/wattline/wattline/internal/accounts"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if !slices.ContainsFunc(os.Args, func(arg string) bool { return strings.HasPrefix(arg, "-rapid.checks") }) {
+		_ = flag.Set("rapid.checks", "20") // each is some files
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // world runs a test on a clock of its own, with the open accounts of a folder. They do
 // not run: to look at the file four times a second through days takes long on any
