@@ -1,8 +1,10 @@
 package api_test
 
 import (
+	"bytes"
 	"crypto/tls"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -45,6 +47,32 @@ func TestTLSServesHTTP2AndSaysToStayWithTLS(t *testing.T) {
 			}
 			if answer.Proto != name || answer.Header.Get("Strict-Transport-Security") != "max-age=31536000" {
 				t.Errorf("%s, %v", answer.Proto, answer.Header)
+			}
+		})
+	}
+}
+
+func TestAListenerForOthersWithoutTLSIsWarnedOf(t *testing.T) {
+	authority := testserver.NewAuthority(t)
+	for name, c := range map[string]struct {
+		change func(*api.Options)
+		warned bool
+	}{
+		"on loopback":     {func(*api.Options) {}, false},
+		"beyond loopback": {func(o *api.Options) { o.Listen = "0.0.0.0:0" }, true},
+		"with TLS":        {func(o *api.Options) { o.Listen = "0.0.0.0:0"; overTLS(t, authority)(o) }, false},
+		"behind a proxy": {func(o *api.Options) {
+			o.Listen, o.Proxies = "0.0.0.0:0", []netip.Prefix{netip.MustParsePrefix("10.0.0.1/32")}
+		}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var log bytes.Buffer
+			var mu sync.Mutex
+			open(t, c.change, func(o *api.Options) { o.Log = slog.New(slog.NewTextHandler(lockedWriter{&mu, &log}, nil)) })
+			mu.Lock()
+			defer mu.Unlock()
+			if got := strings.Contains(log.String(), "set tls, or listen on loopback"); got != c.warned {
+				t.Errorf("warned: %v, want %v", got, c.warned)
 			}
 		})
 	}

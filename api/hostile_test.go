@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/api"
+	"github.com/wattline/wattline/internal/testserver"
 )
 
 // hostilePatience bounds every wait; what is waited for takes a small part of it.
@@ -138,6 +140,43 @@ func TestTenThousandIdleConnectionsOfOneClientLeaveRoomForOthers(t *testing.T) {
 	metrics := string(o.get(t, "/metrics").body)
 	if !strings.Contains(metrics, fmt.Sprintf("wattline_api_connections_refused_total %d", idle-500)) {
 		t.Error("not all beyond the bound were refused")
+	}
+}
+
+func TestAClientThatClosesConnectionsMayOpenOthers(t *testing.T) {
+	o := open(t, func(options *api.Options) {
+		options.Limits.ConnectionsOfOne = 2
+		options.Proxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.3/32")}
+	})
+	served := func(from string) (net.Conn, error) {
+		conn := o.dialFrom(t, from)
+		_, _ = io.WriteString(conn, "GET /-/healthy HTTP/1.1\r\nHost: localhost\r\n\r\n") // a refused one is closed by now
+		answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err == nil {
+			_ = answer.Body.Close()
+		}
+		return conn, err
+	}
+	var open []net.Conn
+	for range 2 {
+		conn, err := served("127.0.0.1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		open = append(open, conn)
+	}
+	if _, err := served("127.0.0.1"); err == nil {
+		t.Error("a third is served")
+	}
+	_ = open[0].Close()
+	testserver.Eventually(t, hostilePatience, func() error {
+		_, err := served("127.0.0.1")
+		return err
+	})
+	for range 5 {
+		if _, err := served("127.0.0.3"); err != nil {
+			t.Errorf("a trusted proxy is bounded: %v", err)
+		}
 	}
 }
 
