@@ -37,8 +37,13 @@ func TestPlacesOnAGrid(t *testing.T) {
 
 func TestDevicesAreChosenByTheirPlaceOnAGrid(t *testing.T) {
 	devices := []wattline.Device{
-		{ID: "sp_w.r1.c1", Kind: "workstation"}, {ID: "sp_w.r1.c2", Kind: "workstation"}, {ID: "sp_w.r2.c1", Kind: "workstation"},
-		{ID: "sp_g0", Kind: "meeting-room"}, {ID: "sp_m1", Kind: "meeting-room"}, {ID: "room-2", Kind: "meeting-room"}, {ID: "sp_p0", Kind: "printer"},
+		{ID: "sp_w.r1.c1", Kind: "workstation"},
+		{ID: "sp_w.r1.c2", Kind: "workstation"},
+		{ID: "sp_w.r2.c1", Kind: "workstation"},
+		{ID: "sp_g0", Kind: "meeting-room"},
+		{ID: "sp_m1", Kind: "meeting-room"},
+		{ID: "room-2", Kind: "meeting-room"},
+		{ID: "sp_p0", Kind: "printer"},
 	}
 	for want, selector := range map[string]wattline.Selector{
 		"sp_w.r1.c1 sp_w.r1.c2":            {Row: "1"},

@@ -277,9 +277,21 @@ func TestPositionsAreCounted(t *testing.T) {
 		off, on   int
 		want      string
 	}{
-		{"median", 1, 1, "0.5"}, {"median", 2, 1, "0"}, {"median", 0, 1, "1"}, {"sum", 3, 4, "4"}, {"min", 1, 3, "0"}, {"min", 0, 3, "1"},
-		{"max", 1, 0, "0"}, {"spread", 1, 1, "1"}, {"spread", 2, 0, "0"}, {"stddev", 1, 1, "0.7071067811865476"}, {"stddev", 1, 0, ""},
-		{"percentile&p=50", 2, 2, "0"}, {"percentile&p=75", 2, 2, "1"}, {"percentile&p=0", 1, 1, "0"}, {"sum", 0, 0, ""},
+		{"median", 1, 1, "0.5"},
+		{"median", 2, 1, "0"},
+		{"median", 0, 1, "1"},
+		{"sum", 3, 4, "4"},
+		{"min", 1, 3, "0"},
+		{"min", 0, 3, "1"},
+		{"max", 1, 0, "0"},
+		{"spread", 1, 1, "1"},
+		{"spread", 2, 0, "0"},
+		{"stddev", 1, 1, "0.7071067811865476"},
+		{"stddev", 1, 0, ""},
+		{"percentile&p=50", 2, 2, "0"},
+		{"percentile&p=75", 2, 2, "1"},
+		{"percentile&p=0", 1, 1, "0"},
+		{"sum", 0, 0, ""},
 	} {
 		api := &newAPI{answer: func(*http.Request, string) (int, string, string) {
 			var values []string

@@ -67,8 +67,7 @@ func (l *Layer) In(w http.ResponseWriter, r *http.Request, path string) error {
 func readOrder(w http.ResponseWriter, r *http.Request) (action wattline.Action, subtopics []string, err error) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
-		var tooLarge *http.MaxBytesError
-		if errors.As(err, &tooLarge) {
+		if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 			return "", nil, wattline.Errorf(wattline.CodeTooLarge, "the body must be at most %d bytes", maxBody)
 		}
 		return "", nil, invalid("body", "ended too early or came too slowly")

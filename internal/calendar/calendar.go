@@ -8,8 +8,8 @@ import (
 	"github.com/wattline/wattline"
 )
 
-// quarterHour: the offsets of all zones since 2000 are whole ones.
-const quarterHour = 15 * time.Minute
+// quarter: the offsets of all zones since 2000 are whole ones.
+const quarter = 15 * time.Minute
 
 // Next is the first start of a window after an instant.
 func Next(window wattline.Window, after time.Time, zone *time.Location) time.Time {
@@ -21,7 +21,7 @@ func Next(window wattline.Window, after time.Time, zone *time.Location) time.Tim
 		// by half an hour make one hour of 90 minutes.
 		next := nextQuarter(after)
 		for next.In(zone).Minute() != 0 {
-			next = next.Add(quarterHour)
+			next = next.Add(quarter)
 		}
 		return next
 	}
@@ -37,11 +37,11 @@ func Next(window wattline.Window, after time.Time, zone *time.Location) time.Tim
 func Start(window wattline.Window, at time.Time, zone *time.Location) time.Time {
 	switch window {
 	case wattline.WindowQuarter:
-		return at.Truncate(quarterHour)
+		return at.Truncate(quarter)
 	case wattline.WindowHour:
-		start := at.Truncate(quarterHour)
+		start := at.Truncate(quarter)
 		for start.In(zone).Minute() != 0 {
-			start = start.Add(-quarterHour)
+			start = start.Add(-quarter)
 		}
 		return start
 	}
@@ -49,7 +49,7 @@ func Start(window wattline.Window, at time.Time, zone *time.Location) time.Time 
 }
 
 func nextQuarter(after time.Time) time.Time {
-	return after.Truncate(quarterHour).Add(quarterHour)
+	return after.Truncate(quarter).Add(quarter)
 }
 
 // date is a day of a calendar, as noon in UTC, where no clock moves.

@@ -79,7 +79,7 @@ func (k Kind) appendCSV(text []byte, value Value) []byte {
 	case Integer:
 		return strconv.AppendInt(text, value.number, 10)
 	case Float:
-		return appendFloat(text, value.float)
+		return appendFloat(text, value.float())
 	case Boolean:
 		return strconv.AppendBool(text, value.number != 0)
 	case Switch:
@@ -90,7 +90,7 @@ func (k Kind) appendCSV(text []byte, value Value) []byte {
 
 // appendField quotes what needs it.
 func appendField(text []byte, field string) []byte {
-	if !strings.ContainsAny(field, "\",\r\n") && !strings.HasPrefix(field, " ") {
+	if !needsQuotes(field) {
 		return append(text, field...)
 	}
 	text = append(text, '"')
@@ -101,6 +101,15 @@ func appendField(text []byte, field string) []byte {
 		text = append(text, field[i])
 	}
 	return append(text, '"')
+}
+
+func needsQuotes(field string) bool {
+	for i := range len(field) {
+		if c := field[i]; c == '"' || c == ',' || c == '\r' || c == '\n' {
+			return true
+		}
+	}
+	return strings.HasPrefix(field, " ")
 }
 
 // harmless keeps a spreadsheet from taking somebody's text for a formula: what begins

@@ -8,6 +8,7 @@ package export
 import (
 	"fmt"
 	"io"
+	"math"
 
 	"github.com/wattline/wattline"
 )
@@ -92,8 +93,7 @@ const (
 // Value is one cell. The zero value is an absent one.
 type Value struct {
 	known  bool
-	number int64 // thousandths, milliseconds since 1970, or 0 and 1
-	float  float64
+	number int64 // thousandths, milliseconds since 1970, 0 and 1, or the bits of a float64
 	text   string
 }
 
@@ -110,7 +110,7 @@ func Milli(m wattline.Milli) Value { return Value{known: true, number: int64(m)}
 func Whole(number int64) Value { return Value{known: true, number: number} }
 
 // Real makes a cell of a Float column. It must be finite.
-func Real(number float64) Value { return Value{known: true, float: number} }
+func Real(number float64) Value { return Value{known: true, number: int64(math.Float64bits(number))} }
 
 // True makes a cell of a Boolean or Switch column.
 func True(yes bool) Value {
@@ -119,6 +119,8 @@ func True(yes bool) Value {
 	}
 	return Value{known: true}
 }
+
+func (v Value) float() float64 { return math.Float64frombits(uint64(v.number)) }
 
 // Maybe makes a cell of what may be absent.
 func Maybe[V any](value *V, cell func(V) Value) Value {

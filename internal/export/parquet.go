@@ -97,7 +97,7 @@ func (k Kind) known(value Value) parquet.Value {
 	case Moment, Quantity, Integer:
 		return parquet.Int64Value(value.number)
 	case Float:
-		return parquet.DoubleValue(value.float)
+		return parquet.DoubleValue(value.float())
 	case Boolean:
 		return parquet.BooleanValue(value.number != 0)
 	case Switch:
