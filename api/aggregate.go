@@ -71,6 +71,7 @@ func (g *Gateway) getAggregate(c *gin.Context) error {
 		Field: operation.Field, Op: operation.Op, P: operation.P, N: operation.N,
 		Groups: groups, From: q.from, To: q.to, Window: window, Timezone: q.zone.String(), After: afterRow,
 	}
+	by := g.actor(c) // now: the pages are fetched while the answer, and its header, is written
 	fetch := func(ctx context.Context, limit int, after string) (page[wattline.Aggregate], error) {
 		found := wattline.AggregatePage{Rows: []wattline.Aggregate{}}
 		if len(groups) == 0 {
@@ -79,7 +80,7 @@ func (g *Gateway) getAggregate(c *gin.Context) error {
 		if query.Cursor, query.Limit = after, limit; after != "" {
 			query.After = nil
 		}
-		err := g.askHistory(ctx, wattline.VerbAggregate, bus.Ask{Body: query, Actor: g.actor(c)}, &found)
+		err := g.askHistory(ctx, wattline.VerbAggregate, bus.Ask{Body: query, Actor: by}, &found)
 		return page[wattline.Aggregate]{items: found.Rows, next: found.Next}, err
 	}
 	s := stream[wattline.Aggregate]{question: q, table: aggregateTable(operation), fetch: fetch}

@@ -62,6 +62,7 @@ func (g *Gateway) getConsumption(c *gin.Context) error {
 		return err
 	}
 	query := wattline.ConsumptionQuery{Groups: groups, From: q.from, To: q.to, Window: window, Timezone: q.zone.String(), After: afterRow}
+	by := g.actor(c) // now: the pages are fetched while the answer, and its header, is written
 	fetch := func(ctx context.Context, limit int, after string) (page[wattline.Consumption], error) {
 		found := wattline.ConsumptionPage{Rows: []wattline.Consumption{}}
 		if len(groups) == 0 {
@@ -70,7 +71,7 @@ func (g *Gateway) getConsumption(c *gin.Context) error {
 		if query.Cursor, query.Limit = after, limit; after != "" {
 			query.After = nil
 		}
-		err := g.askHistory(ctx, wattline.VerbConsumption, bus.Ask{Body: query, Actor: g.actor(c)}, &found)
+		err := g.askHistory(ctx, wattline.VerbConsumption, bus.Ask{Body: query, Actor: by}, &found)
 		return page[wattline.Consumption]{items: found.Rows, next: found.Next}, err
 	}
 	s := stream[wattline.Consumption]{question: q, table: consumptionTable(), fetch: fetch}

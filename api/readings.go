@@ -78,6 +78,7 @@ type room []wattline.Reading
 
 // readingsOf fetches the pages of a query.
 func (g *Gateway) readingsOf(c *gin.Context, query wattline.ReadingsQuery, into *room) fetch[wattline.Reading] {
+	by := g.actor(c) // now: the pages are fetched while the answer, and its header, is written
 	return func(ctx context.Context, limit int, after string) (page[wattline.Reading], error) {
 		found := wattline.ReadingsPage{Readings: []wattline.Reading{}}
 		if len(query.Devices) == 0 {
@@ -87,7 +88,7 @@ func (g *Gateway) readingsOf(c *gin.Context, query wattline.ReadingsQuery, into 
 		if asked.Cursor, asked.Limit = after, limit; after != "" {
 			asked.After = nil
 		}
-		err := g.askHistory(ctx, wattline.VerbReadings, bus.Ask{Body: asked, Actor: g.actor(c)}, &found)
+		err := g.askHistory(ctx, wattline.VerbReadings, bus.Ask{Body: asked, Actor: by}, &found)
 		got := page[wattline.Reading]{items: found.Readings, next: found.Next}
 		if len(found.Packed) > 0 {
 			got.unpack = func() (_ []wattline.Reading, err error) {
