@@ -8,6 +8,7 @@ const (
 	VerbDelete = "delete" // registry: DeleteQuery → Device, as it was
 	VerbApply  = "apply"  // registry: ApplyQuery → Applied
 	VerbLift   = "lift"   // registry: LiftQuery → Device
+	VerbFormer = "former" // registry: FormerQuery → DevicePage
 )
 
 // PutQuery gives a device a description, or adds it. What the registry itself keeps
@@ -47,6 +48,12 @@ type ApplyQuery struct {
 // dry run gives them without versions.
 type Applied struct {
 	Devices []Device `json:"devices"`
+}
+
+// FormerQuery asks for devices that there are no more, as they were when they were
+// removed: whoever makes a device of such an id gets to see what was measured then.
+type FormerQuery struct {
+	Devices []string `json:"devices"`
 }
 
 // LiftQuery sets a device's protection aside, or lets it hold again.

@@ -73,7 +73,11 @@ func (g *Gateway) applyDevices(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	plan, err := planOf(g.who(c), listed, known)
+	former, err := g.former(c, unknown(listed, known)...)
+	if err != nil {
+		return err
+	}
+	plan, err := planOf(applying{who: g.who(c), known: known, former: former}, listed)
 	if err != nil {
 		g.refused(c.Request.Context(), g.origin(c), audit.Entry{Action: auditApply}, err)
 		return err

@@ -18,20 +18,47 @@ type plan struct {
 	result ApplyResult
 }
 
+// applying is who applies a list to what: the devices that there are, and those that
+// there were before of other ids of the list.
+type applying struct {
+	who           access.Principal
+	known, former map[string]wattline.Device
+}
+
+// taken tells whether an id is that of a device that is not theirs.
+func (a applying) taken(id string) bool {
+	had, there := a.known[id]
+	if there {
+		return access.Decide(a.who, access.See, had) != access.Allowed
+	}
+	was, gone := a.former[id]
+	return gone && access.Decide(a.who, access.Change, was) != access.Allowed
+}
+
+// unknown is the ids of a list that no device has.
+func unknown(listed []config.Listed, known map[string]wattline.Device) (ids []string) {
+	for _, entry := range listed {
+		if _, there := known[entry.ID]; !there {
+			ids = append(ids, entry.ID)
+		}
+	}
+	return ids
+}
+
 // planOf is the changes that make of the devices what a list says, or an error with
 // all that somebody may not or cannot do of it.
-func planOf(who access.Principal, listed []config.Listed, known map[string]wattline.Device) (*plan, error) {
+func planOf(a applying, listed []config.Listed) (*plan, error) {
 	p := &plan{result: ApplyResult{Devices: []DeviceChange{}}}
 	var faults []wattline.FieldError
 	code := wattline.CodeConflict
 	for _, entry := range listed {
-		had, there := known[entry.ID]
+		had, there := a.known[entry.ID]
 		fields := differences(had, entry.Device)
 		switch {
-		case access.Decide(who, access.Change, entry.Device) != access.Allowed:
+		case access.Decide(a.who, access.Change, entry.Device) != access.Allowed:
 			code = wattline.CodeForbidden
-			faults = append(faults, entry.Fault("", fmt.Sprintf("is not within what %s may change: %s of %s", who.Name, who.Role, who.Scope)))
-		case there && access.Decide(who, access.See, had) != access.Allowed:
+			faults = append(faults, entry.Fault("", fmt.Sprintf("is not within what %s may change: %s of %s", a.who.Name, a.who.Role, a.who.Scope)))
+		case a.taken(entry.ID):
 			faults = append(faults, entry.Fault("id", "is taken already"))
 		case there && len(fields) == 0:
 			p.result.Unchanged++

@@ -56,7 +56,11 @@ func (g *Gateway) addDevice(c *gin.Context, request DeviceRequest) error {
 	}
 	made, err := g.register(c, audit.Entry{Action: auditAdd, Device: device.ID}, func() (wish, error) {
 		detail := detailOf(differences(wattline.Device{}, device))
-		return wish{wattline.VerbPut, wattline.PutQuery{Device: device}, detail}, g.mayHave(c, device)
+		asked := wish{wattline.VerbPut, wattline.PutQuery{Device: device}, detail}
+		if err := g.mayHave(c, device); err != nil {
+			return asked, err
+		}
+		return asked, g.mayRevive(c, device.ID)
 	})
 	if err != nil {
 		return err

@@ -164,12 +164,22 @@ func TestNobodyGivesDevicesAwayOutOfTheirScope(t *testing.T) {
 		t.Run(name, func(t *testing.T) { wantProblem(t, o.doAs(t, c.token, c.method, c.path, c.body), c.code, "") })
 	}
 	for _, ask := range o.bus.asks() {
-		if verb := ask.Topic.Verb; verb != wattline.VerbGet && verb != wattline.VerbList {
+		if verb := ask.Topic.Verb; verb != wattline.VerbGet && verb != wattline.VerbList && verb != wattline.VerbFormer {
 			t.Errorf("the registry was asked %v", ask)
 		}
 	}
 	t.Run("within it an admin may", func(t *testing.T) {
 		if a := o.doAs(t, "floor", "PATCH", "/api/v1/devices/desk-1", `{"location":"hq/f1/r103"}`); a.status != http.StatusOK {
+			t.Errorf("%d %s", a.status, a.body)
+		}
+	})
+	t.Run("nor gets the history of one that was out of sight", func(t *testing.T) {
+		o.bus.set(func(b *fakeBus) {
+			b.former = map[string]wattline.Device{"desk-7": {ID: "desk-7", Location: "hq/f2"}, "desk-8": {ID: "desk-8", Location: "hq/f1"}}
+		})
+		wantProblem(t, o.doAs(t, "floor", "POST", "/api/v1/devices", deskSeven), wattline.CodeConflict, "")
+		wantProblem(t, o.doAs(t, "floor", "POST", "/api/v1/devices:apply", "["+deskSeven+"]"), wattline.CodeConflict, "devices[0].id")
+		if a := o.doAs(t, "floor", "POST", "/api/v1/devices", strings.Replace(deskSeven, "desk-7", "desk-8", 1)); a.status != http.StatusCreated {
 			t.Errorf("%d %s", a.status, a.body)
 		}
 	})

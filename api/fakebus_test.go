@@ -23,6 +23,8 @@ type fakeBus struct {
 	listings   int
 	// devices are those that the registry has.
 	devices map[string]wattline.Device
+	// former are those that it had.
+	former map[string]wattline.Device
 	// apply answers the registry's apply, if given.
 	apply func(wattline.ApplyQuery) (wattline.Applied, error)
 	// answer replies to commands and queries, except the registry's list.

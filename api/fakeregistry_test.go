@@ -25,6 +25,14 @@ func (b *fakeBus) answerRegistered(ctx context.Context, ask bus.Ask) (any, error
 			page.Devices = append(page.Devices, device)
 		}
 		return page, nil
+	case wattline.FormerQuery:
+		page := wattline.DevicePage{Devices: []wattline.Device{}}
+		for _, id := range query.Devices {
+			if device, was := b.former[id]; was {
+				page.Devices = append(page.Devices, device)
+			}
+		}
+		return page, nil
 	case wattline.PutQuery:
 		return b.put(query.Device, query.Version)
 	case wattline.DeleteQuery:

@@ -117,6 +117,38 @@ func (g *Gateway) mayHave(c *gin.Context, device wattline.Device) error {
 	return decided(g.who(c), access.Change, device)
 }
 
+// former is the devices of some ids that were removed, by id: what was measured of
+// them is seen by whoever makes a device of that id again. Who may see everything
+// need not know.
+func (g *Gateway) former(c *gin.Context, ids ...string) (map[string]wattline.Device, error) {
+	if len(ids) == 0 || g.who(c).Scope.IsEverything() {
+		return nil, nil
+	}
+	var page wattline.DevicePage
+	query := bus.Ask{Body: wattline.FormerQuery{Devices: ids}, Actor: g.actor(c)}
+	if err := g.askRegistry(c.Request.Context(), wattline.VerbFormer, query, &page); err != nil {
+		return nil, err
+	}
+	former := make(map[string]wattline.Device, len(page.Devices))
+	for _, device := range page.Devices {
+		former[device.ID] = device
+	}
+	return former, nil
+}
+
+// mayRevive is an error where an id was that of a device which somebody may not
+// change: as if there still were one.
+func (g *Gateway) mayRevive(c *gin.Context, id string) error {
+	former, err := g.former(c, id)
+	if err != nil {
+		return err
+	}
+	if device, was := former[id]; was && access.Decide(g.who(c), access.Change, device) != access.Allowed {
+		return wattline.Errorf(wattline.CodeConflict, "the id %q is taken already", id)
+	}
+	return nil
+}
+
 // writeDevice answers with a device that the registry has just changed, and shows it
 // to whoever asks next.
 func (g *Gateway) writeDevice(c *gin.Context, status int, device wattline.Device) error {

@@ -49,6 +49,12 @@ func TestWhatIsOutOfScopeDoesNotExist(t *testing.T) {
 	o.guests.let("floor", inScope(t, access.Admin, "hq/f1"))
 	for name, ask := range map[string]struct{ method, target, body string }{
 		"a device":    {"GET", "/api/v1/devices/%s", ""},
+		"a change":    {"PATCH", "/api/v1/devices/%s", `{"kind":"lamp"}`},
+		"a new one":   {"PUT", "/api/v1/devices/%s", deskMoved},
+		"a removal":   {"DELETE", "/api/v1/devices/%s", ""},
+		"a lift":      {"POST", "/api/v1/devices/%s/lift", `{"for_s":60,"reason":"x"}`},
+		"its end":     {"DELETE", "/api/v1/devices/%s/lift", ""},
+		"what it can": {"GET", "/api/v1/devices/%s/capabilities", ""},
 		"its state":   {"GET", "/api/v1/devices/%s/state?refresh=true", ""},
 		"the relay":   {"PUT", "/api/v1/devices/%s/relay", `{"state":"on"}`},
 		"the light":   {"PUT", "/api/v1/devices/%s/led", `{"state":"on"}`},
@@ -136,6 +142,14 @@ func echo(ctx context.Context, ask bus.Ask) (any, error) {
 // looks for the ids of other devices in the answers.
 func TestNoAnswerNamesADeviceOutOfScope(t *testing.T) {
 	o := answering(t, echo)
+	o.bus.set(func(b *fakeBus) {
+		b.answer = func(ctx context.Context, ask bus.Ask) (any, error) {
+			if ask.Topic.Component == wattline.RoleRegistry {
+				return b.answerRegistered(ctx, ask)
+			}
+			return echo(ctx, ask)
+		}
+	})
 	devices := map[string]wattline.Device{
 		"desk-1":    {Kind: "workstation", Location: "hq/f1/r101/desk-1", Labels: map[string]string{"cost-centre": "4100", "floor": "1"}},
 		"desk-2":    {Kind: "workstation", Location: "hq/f1/r101/desk-2", Labels: map[string]string{"cost-centre": "4200"}},
@@ -164,6 +178,10 @@ func TestNoAnswerNamesADeviceOutOfScope(t *testing.T) {
 			{"GET", "/metrics", ""},
 			{"POST", "/api/v1/commands", `{"selector":{` + selector + `},"action":"led_on"}`},
 			{"PUT", "/api/v1/devices/" + asked + "/relay", `{"state":"on"}`},
+			{"GET", "/api/v1/devices/" + asked + "/capabilities", ""},
+			{"PATCH", "/api/v1/devices/" + asked, `{"kind":"no name"}`},
+			{"DELETE", "/api/v1/devices/" + asked + "/lift", ""},
+			{"POST", "/api/v1/devices:apply?dry_run=true&prune=true", "[]"},
 		}).Draw(rt, "request")
 		o.bus.forget()
 		a := o.doAs(t, "guest", ask.method, ask.target, ask.body)

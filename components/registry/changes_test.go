@@ -80,6 +80,10 @@ func TestADeviceIsAddedChangedAndRemoved(t *testing.T) {
 	}
 	_, err = put(t, on, brighter, changed.Version)
 	wantCode(t, err, wattline.CodeNotFound, "lamp")
+	var former wattline.DevicePage
+	if err := ask(t, on, "former", `{"devices":["lamp","desk-1","nobody"]}`, &former); err != nil || len(former.Devices) != 1 || former.Devices[0].Kind != "lighting" {
+		t.Errorf("%+v %v", former, err)
+	}
 	back, err := put(t, on, place("lamp"), 0)
 	if err != nil || back.Version <= changed.Version {
 		t.Errorf("its versions begin anew: %+v %v", back, err)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -18,12 +19,16 @@ import (
 // away when it was removed is told again.
 const removedFor = 7 * 24 * time.Hour
 
-// migrations make the file: the devices as they are published, and those that
-// were removed, with the milliseconds since the Unix epoch.
+// migrations make the file: the devices as they are published, those that were
+// removed lately, with the milliseconds since the Unix epoch, and what each that was
+// ever removed was then.
 func migrations() []string {
-	return []string{`
+	return []string{
+		`
 		CREATE TABLE devices (id TEXT PRIMARY KEY, description TEXT NOT NULL) STRICT, WITHOUT ROWID;
-		CREATE TABLE removed (id TEXT PRIMARY KEY, at_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;`}
+		CREATE TABLE removed (id TEXT PRIMARY KEY, at_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;`,
+		`CREATE TABLE former (id TEXT PRIMARY KEY, description TEXT NOT NULL) STRICT, WITHOUT ROWID;`,
+	}
 }
 
 // file is the registry on disk.
@@ -76,6 +81,19 @@ func (f file) removed(ctx context.Context) ([]string, error) {
 	return ids, rows.Err()
 }
 
+// former is what a device was when it was removed; false where none of that id was.
+func (f file) former(ctx context.Context, id string) (device wattline.Device, was bool, err error) {
+	var description []byte
+	err = f.db.Reader().QueryRowContext(ctx, "SELECT description FROM former WHERE id = ?", id).Scan(&description)
+	if errors.Is(err, sql.ErrNoRows) {
+		return device, false, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(description, &device)
+	}
+	return device, err == nil, err
+}
+
 // apply writes the steps in one transaction.
 func (f file) apply(ctx context.Context, steps []step, now time.Time) error {
 	return f.db.Write(ctx, func(tx *sql.Tx) error {
@@ -91,10 +109,17 @@ func (f file) apply(ctx context.Context, steps []step, now time.Time) error {
 
 func write(ctx context.Context, tx *sql.Tx, s step, now time.Time) error {
 	if s.after == nil {
+		description, err := json.Marshal(s.before)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, "INSERT OR REPLACE INTO former VALUES (?, ?)", s.before.ID, string(description)); err != nil {
+			return err
+		}
 		if _, err := tx.ExecContext(ctx, "DELETE FROM devices WHERE id = ?", s.before.ID); err != nil {
 			return err
 		}
-		_, err := tx.ExecContext(ctx, "INSERT OR REPLACE INTO removed VALUES (?, ?)", s.before.ID, now.UnixMilli())
+		_, err = tx.ExecContext(ctx, "INSERT OR REPLACE INTO removed VALUES (?, ?)", s.before.ID, now.UnixMilli())
 		return err
 	}
 	description, err := json.Marshal(s.after)

@@ -20,7 +20,7 @@ func (r *Registry) Name() string { return wattline.RoleRegistry }
 func (r *Registry) Verbs() map[string]components.Handler {
 	return map[string]components.Handler{
 		wattline.VerbList: r.list, wattline.VerbGet: r.get,
-		wattline.VerbPut: r.put, wattline.VerbDelete: r.remove, wattline.VerbApply: r.apply, wattline.VerbLift: r.lift, wattline.VerbMoved: r.moved,
+		wattline.VerbFormer: r.former, wattline.VerbPut: r.put, wattline.VerbDelete: r.remove, wattline.VerbApply: r.apply, wattline.VerbLift: r.lift, wattline.VerbMoved: r.moved,
 	}
 }
 
@@ -84,4 +84,31 @@ func (r *Registry) get(_ context.Context, body json.RawMessage) (any, error) {
 		return nil, wattline.Errorf(wattline.CodeNotFound, "no device %.80q", query.Device)
 	}
 	return device, nil
+}
+
+// former is the devices of some ids that were removed, as they were then; those that
+// there are now are not among them.
+func (r *Registry) former(ctx context.Context, body json.RawMessage) (any, error) {
+	var query wattline.FormerQuery
+	if err := strictjson.Decode(body, &query); err != nil {
+		return nil, err
+	}
+	if len(query.Devices) > maxChanges {
+		return nil, wattline.Invalid(wattline.FieldError{Field: "devices", Reason: fmt.Sprintf("must be at most %d", maxChanges)})
+	}
+	known := r.snapshot()
+	page := wattline.DevicePage{Devices: []wattline.Device{}}
+	for _, id := range query.Devices {
+		if _, there := find(known, id); there {
+			continue
+		}
+		device, was, err := r.file.former(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		if was {
+			page.Devices = append(page.Devices, device)
+		}
+	}
+	return page, nil
 }

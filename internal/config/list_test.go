@@ -37,10 +37,12 @@ func TestAListOfDevicesIsReadInEachFormat(t *testing.T) {
 		{ID: "fridge", Kind: "kitchen", Location: "hq/f1/r105", Site: "lab", Address: "fridge.lan:9998/02", Protected: wattline.ProtectionAlwaysOn, PollS: 1500},
 	}
 	for name, read := range map[string]func() ([]config.Listed, error){
-		"YAML":             func() ([]config.Listed, error) { return config.ParseDevices([]byte(listYAML), "hq") },
-		"YAML with no key": func() ([]config.Listed, error) { return config.ParseDevices([]byte(strings.Replace(listYAML, "devices:", "", 1)), "hq") },
-		"JSON":             func() ([]config.Listed, error) { return config.ParseDevices([]byte(listJSON), "hq") },
-		"CSV":              func() ([]config.Listed, error) { return config.ParseDevicesCSV([]byte(listCSV), "hq") },
+		"YAML": func() ([]config.Listed, error) { return config.ParseDevices([]byte(listYAML), "hq") },
+		"YAML with no key": func() ([]config.Listed, error) {
+			return config.ParseDevices([]byte(strings.Replace(listYAML, "devices:", "", 1)), "hq")
+		},
+		"JSON": func() ([]config.Listed, error) { return config.ParseDevices([]byte(listJSON), "hq") },
+		"CSV":  func() ([]config.Listed, error) { return config.ParseDevicesCSV([]byte(listCSV), "hq") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			listed, err := read()

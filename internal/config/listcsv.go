@@ -85,4 +85,3 @@ func (l *list) failCSV(err error) {
 	}
 	l.fail(1, "body", "must begin with a line that names the columns")
 }
-
