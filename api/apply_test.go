@@ -32,14 +32,19 @@ func TestAListIsTriedAndThenApplied(t *testing.T) {
 	o := open(t)
 	want := api.ApplyResult{DryRun: true, Unchanged: 2, Devices: []api.DeviceChange{
 		{Device: "desk-2", Change: "changed", Fields: []api.FieldChange{
-			{Field: "labels.cost-centre", Before: "4200"}, {Field: "labels.window", After: "north"},
+			{Field: "labels.cost-centre", Before: "4200"},
+			{Field: "labels.window", After: "north"},
 			{Field: "location", Before: "hq/f1/r101/desk-2", After: "hq/f1/r102/desk-2"},
 		}},
 		{Device: "lamp-1", Change: "added", Fields: []api.FieldChange{
-			{Field: "address", After: "10.1.0.20"}, {Field: "kind", After: "lighting"}, {Field: "location", After: "hq/f1/r102/lamp-1"},
-			{Field: "protected", After: "always_on"}, {Field: "site", After: "hq"},
+			{Field: "address", After: "10.1.0.20"},
+			{Field: "kind", After: "lighting"},
+			{Field: "location", After: "hq/f1/r102/lamp-1"},
+			{Field: "protected", After: "always_on"},
+			{Field: "site", After: "hq"},
 		}},
-		{Device: "down-1", Change: "removed"}, {Device: "new-1", Change: "removed"},
+		{Device: "down-1", Change: "removed"},
+		{Device: "new-1", Change: "removed"},
 	}}
 	tried := decoded[api.ApplyResult](t, o.apply(t, "?dry_run=true&prune=true", "application/yaml", list))
 	if diff := cmp.Diff(want, tried); diff != "" {

@@ -71,7 +71,7 @@ func TestNothingIsWithinNone(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		bytes := rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "address")
 		address, _ := netip.AddrFromSlice(bytes)
-		if (fence.Networks)(nil).Holds(address) {
+		if fence.Networks(nil).Holds(address) {
 			t.Fatalf("%v", address)
 		}
 	})
