@@ -15,6 +15,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/api"
 	"github.com/wattline/wattline/internal/access"
 	"github.com/wattline/wattline/internal/bus"
 )
@@ -157,6 +158,7 @@ func TestNoAnswerNamesADeviceOutOfScope(t *testing.T) {
 		"new-1":     {Kind: "printer", Location: "hq/f10"},
 		"down-1":    {Kind: "workstation", Location: "hq/f2/r201"},
 	}
+	everything := decoded[api.CommandsResponse](t, o.do(t, "POST", "/api/v1/commands", `{"selector":{"all":true},"action":"led_off"}`))
 	oneOf := func(rt *rapid.T, what string, of ...string) string { return rapid.SampledFrom(of).Draw(rt, what) }
 	rapid.Check(t, func(rt *rapid.T) {
 		who := inScope(t, access.Role(oneOf(rt, "role", "viewer", "operator", "admin")), oneOf(rt, "scope",
@@ -177,6 +179,11 @@ func TestNoAnswerNamesADeviceOutOfScope(t *testing.T) {
 			{"GET", "/api/v1/components/registry/list", ""},
 			{"GET", "/metrics", ""},
 			{"POST", "/api/v1/commands", `{"selector":{` + selector + `},"action":"led_on"}`},
+			{"POST", "/api/v1/commands", `{"selector":{` + selector + `},"action":"on","dry_run":true}`},
+			{"GET", "/api/v1/commands/command-1", ""},
+			{"GET", "/api/v1/commands/" + everything.ID, ""},
+			{"GET", "/api/v1/devices/" + asked + "/commands", ""},
+			{"GET", "/api/v1/discovery/job-1.agent-1", ""},
 			{"PUT", "/api/v1/devices/" + asked + "/relay", `{"state":"on"}`},
 			{"GET", "/api/v1/devices/" + asked + "/capabilities", ""},
 			{"PATCH", "/api/v1/devices/" + asked, `{"kind":"no name"}`},

@@ -100,6 +100,7 @@ func (n *lan) searched() []kasa.Discovery {
 type site struct {
 	office
 	lan   *lan
+	mu    sync.Mutex
 	known map[string]wattline.Device
 	moved []wattline.MovedQuery
 	// deaf: the registry takes no addresses.
@@ -146,18 +147,46 @@ func (s *site) registry(_ context.Context, request bus.Request) (any, error) {
 	if err := json.Unmarshal(request.Envelope.Body, &query); err != nil {
 		return nil, err
 	}
+	s.mu.Lock()
 	device := s.known[query.Device]
-	if s.deaf || device.Address != query.From {
+	refused := s.deaf || device.Address != query.From
+	if !refused {
+		s.moved = append(s.moved, query)
+	}
+	s.mu.Unlock()
+	if refused {
 		return nil, wattline.Errorf(wattline.CodeConflict, "not now")
 	}
-	s.moved = append(s.moved, query)
 	device.Address = query.Address
 	s.register(device)
 	return device, nil
 }
 
+// moves are the addresses that the registry has taken.
+func (s *site) moves() []wattline.MovedQuery {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.moved)
+}
+
+// address is where the registry says that a device is.
+func (s *site) address(id string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.known[id].Address
+}
+
+// setDeaf has the registry take no addresses, or take them again.
+func (s *site) setDeaf(deaf bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.deaf = deaf
+}
+
 func (s *site) register(device wattline.Device) {
+	s.mu.Lock()
 	s.known[device.ID] = device
+	s.mu.Unlock()
 	s.bus.DeliverDevice(device)
 }
 
@@ -185,7 +214,7 @@ func TestAPlugThatChangesItsAddressIsFoundAgainWithinTwoMinutes(t *testing.T) {
 		s.lan.put("10.1.3.77", "AA")
 		after(2 * time.Minute)
 		want := []wattline.MovedQuery{{Device: "desk-1", From: "10.1.0.11", Address: "10.1.3.77"}}
-		if diff := cmp.Diff(want, s.moved); diff != "" {
+		if diff := cmp.Diff(want, s.moves()); diff != "" {
 			t.Error(diff)
 		}
 		if state := s.last("desk-1"); state.Availability != wattline.AvailabilityUp || state.Address != "10.1.3.77" || state.MAC != "AA" {
@@ -218,7 +247,7 @@ func TestTheOutletsOfAStripMoveTogether(t *testing.T) {
 		s.lan.put("10.1.3.77", "AA")
 		after(2 * time.Minute)
 		for n := range 3 {
-			if got, want := s.known[fmt.Sprintf("strip-%d", n)].Address, fmt.Sprintf("10.1.3.77/%02d", n); got != want {
+			if got, want := s.address(fmt.Sprintf("strip-%d", n)), fmt.Sprintf("10.1.3.77/%02d", n); got != want {
 				t.Errorf("%s, want %s", got, want)
 			}
 		}
@@ -279,8 +308,8 @@ func TestAnotherPlugAtAnAddressIsNotCounted(t *testing.T) {
 				t.Errorf("%+v, %d readings more", state, len(s.readings("desk-1"))-before)
 			}
 			after(2 * time.Minute)
-			if len(s.moved) != 1 || s.last("desk-1").MAC != "AA" || s.last("desk-1").Address != "10.1.3.77" {
-				t.Errorf("%v %+v", s.moved, s.last("desk-1"))
+			if len(s.moves()) != 1 || s.last("desk-1").MAC != "AA" || s.last("desk-1").Address != "10.1.3.77" {
+				t.Errorf("%v %+v", s.moves(), s.last("desk-1"))
 			}
 		})
 	})
@@ -292,8 +321,8 @@ func TestAnotherPlugAtAnAddressIsNotCounted(t *testing.T) {
 			s.lan.put("10.1.0.11", "BB")
 			s.lan.put("10.1.0.12", "AA")
 			after(2 * time.Minute)
-			if s.known["desk-1"].Address != "10.1.0.12" || s.known["desk-2"].Address != "10.1.0.11" {
-				t.Errorf("%+v", s.known)
+			if s.address("desk-1") != "10.1.0.12" || s.address("desk-2") != "10.1.0.11" {
+				t.Errorf("desk-1 at %s, desk-2 at %s", s.address("desk-1"), s.address("desk-2"))
 			}
 			if a, b := s.last("desk-1"), s.last("desk-2"); a.MAC != "AA" || b.MAC != "BB" || a.Availability != wattline.AvailabilityUp {
 				t.Errorf("%+v\n%+v", a, b)
@@ -309,7 +338,7 @@ func TestAnotherPlugAtAnAddressIsNotCounted(t *testing.T) {
 			s.lan.put("10.1.0.11", "BB")
 			s.lan.put("10.1.0.12", "")
 			after(time.Hour)
-			if s.known["desk-2"].Address != "10.1.0.11" || len(s.readings("desk-1")) != before || s.last("desk-1").Error == nil {
+			if s.address("desk-2") != "10.1.0.11" || len(s.readings("desk-1")) != before || s.last("desk-1").Error == nil {
 				t.Errorf("%+v, %d readings of another's plug", s.last("desk-1"), len(s.readings("desk-1"))-before)
 			}
 		})
@@ -320,8 +349,8 @@ func TestAnotherPlugAtAnAddressIsNotCounted(t *testing.T) {
 			after(time.Minute)
 			s.lan.put("10.1.0.11", "CC")
 			after(2 * time.Minute)
-			if state := s.last("desk-1"); state.MAC != "CC" || state.Availability != wattline.AvailabilityUp || len(s.moved) != 0 {
-				t.Errorf("%+v %v", state, s.moved)
+			if state := s.last("desk-1"); state.MAC != "CC" || state.Availability != wattline.AvailabilityUp || len(s.moves()) != 0 {
+				t.Errorf("%+v %v", state, s.moves())
 			}
 		})
 	})
@@ -333,8 +362,8 @@ func TestAnAddressThatAnOperatorGivesHolds(t *testing.T) {
 		after(time.Minute)
 		s.plugIn("desk-1", "10.1.0.12", "BB") // its plug was exchanged; the old one is still about
 		after(10 * time.Minute)
-		if len(s.moved) != 0 || s.last("desk-1").MAC != "BB" {
-			t.Errorf("%v %+v", s.moved, s.last("desk-1"))
+		if len(s.moves()) != 0 || s.last("desk-1").MAC != "BB" {
+			t.Errorf("%v %+v", s.moves(), s.last("desk-1"))
 		}
 	})
 }
@@ -347,24 +376,24 @@ func TestWhatIsOnlySaidByDatagramMovesNothing(t *testing.T) {
 		s.lan.put("10.1.0.11", "")
 		s.lan.put("10.1.3.77", "AA")
 		after(10 * time.Minute)
-		if len(s.moved) != 0 {
-			t.Errorf("%v", s.moved)
+		if len(s.moves()) != 0 {
+			t.Errorf("%v", s.moves())
 		}
 	})
 }
 
 func TestAFoundAddressIsOfferedUntilItIsTaken(t *testing.T) {
 	seek(t, func(t *testing.T, s *site) {
-		s.deaf = true
+		s.setDeaf(true)
 		s.plugIn("desk-1", "10.1.0.11", "AA")
 		after(time.Minute)
 		s.lan.put("10.1.0.11", "")
 		s.lan.put("10.1.3.77", "AA")
 		after(10 * time.Minute)
-		s.deaf = false
+		s.setDeaf(false)
 		after(2 * time.Minute)
-		if len(s.moved) != 1 {
-			t.Errorf("%v", s.moved)
+		if len(s.moves()) != 1 {
+			t.Errorf("%v", s.moves())
 		}
 	})
 }
@@ -382,8 +411,8 @@ func TestAPlugThatMovedWhileNobodyLookedIsFound(t *testing.T) {
 		defer stop()
 		s.register(d)
 		after(2 * time.Minute)
-		if len(s.moved) == 0 || s.moved[0].Address != "10.1.3.77" {
-			t.Errorf("%v", s.moved)
+		if len(s.moves()) == 0 || s.moves()[0].Address != "10.1.3.77" {
+			t.Errorf("%v", s.moves())
 		}
 	})
 }

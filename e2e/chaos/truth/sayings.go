@@ -152,6 +152,9 @@ func (l Ledger) hasCause(s Saying) bool {
 	broker := []string{plan.Broker, plan.Cable(s.Door, plan.Broker), s.Door}
 	switch s.Code {
 	case wattline.CodeTimeout, wattline.CodeBusy:
+		if s.Kind == Switch && s.Code == wattline.CodeBusy {
+			return true // its turn to be switched on would have come too late
+		}
 		return slices.ContainsFunc(l.Faults, func(f Fault) bool { return f.What != plan.Clock && f.overlaps(s.Asked, s.Told, aftermath) })
 	case wattline.CodeBrokerDown:
 		targets = broker
