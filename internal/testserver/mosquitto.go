@@ -84,6 +84,9 @@ func (m *MosquittoServer) Kill() { m.run.kill() }
 // Stop ends it in good order and returns when it is gone.
 func (m *MosquittoServer) Stop() { m.run.stop() }
 
+// Output is what it has printed so far.
+func (m *MosquittoServer) Output() string { return m.printed.String() }
+
 // Reload has it read its files of passwords and rights anew (SIGHUP).
 func (m *MosquittoServer) Reload() {
 	m.t.Helper()
