@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -86,6 +87,39 @@ func TestDemo(t *testing.T) {
 		for _, page := range []string{"/docs", "/api/v1/openapi.json", "/metrics", "/-/healthy"} {
 			if got, err := a.send("GET", page, ""); err != nil || got.status != 200 || len(got.body) == 0 {
 				t.Errorf("GET %s: status %d, %v", page, got.status, err)
+			}
+		}
+	})
+
+	t.Run("an export that broke off goes on after its last whole line", func(t *testing.T) {
+		files := t.TempDir()
+		query := fmt.Sprintf("from=-1h&to=%s", wattline.At(time.Now()))
+		take := func(script, query, file string) string {
+			command := exec.CommandContext(t.Context(), "sh", "../docs/examples/"+script, query, filepath.Join(files, file))
+			command.Env = append(os.Environ(), "WATTLINE="+a.base, "WATTLINE_TOKEN="+adminToken)
+			if printed, err := command.CombinedOutput(); err != nil {
+				t.Fatalf("%s %s: %v: %s", script, query, err, printed)
+			}
+			text, err := os.ReadFile(filepath.Join(files, file))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return string(text)
+		}
+		whole := ""
+		testserver.Eventually(t, patience, func() error { // the last ones are still on their way into the store
+			before := whole
+			if whole = take("take-out.sh", "readings?format=csv&"+query, "whole.csv"); whole != before || strings.Count(whole, "\n") < 10 {
+				return fmt.Errorf("%d bytes, before that %d", len(whole), len(before))
+			}
+			return nil
+		})
+		for _, cut := range []int{10, len(whole) / 3, len(whole) * 2 / 3, len(whole) - 1, len(whole)} {
+			if err := os.WriteFile(filepath.Join(files, "part.csv"), []byte(whole[:cut]), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if got := take("take-out-resumed.sh", query, "part.csv"); got != whole {
+				t.Errorf("after %d of %d bytes: %d bytes in the end", cut, len(whole), len(got))
 			}
 		}
 	})
