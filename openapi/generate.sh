@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Writes openapi/openapi.json and docs/rest.md from the comments of the handlers
-# in api/, or both below another folder:
+# Writes openapi/openapi.json, docs/rest.md and client/client.gen.go from the comments
+# of the handlers in api/, or all of them below another folder:
 #
 #   openapi/generate.sh [FOLDER]
 set -euo pipefail
@@ -17,5 +17,7 @@ tools/build.sh swag swag
   --parseDependencyLevel 1 --packagePrefix github.com/wattline/wattline \
   --requiredByDefault --useStructName --overridesFile openapi/swag.overrides \
   --outputTypes json --output "$swagger"
-mkdir -p "$out/openapi" "$out/docs"
+mkdir -p "$out/openapi" "$out/docs" "$out/client"
 go run ./openapi/generate "$swagger/swagger.json" "$out/openapi/openapi.json" "$out/docs/rest.md"
+tools/build.sh client oapi-codegen
+.cache/bin/oapi-codegen -config openapi/client.yaml -o "$out/client/client.gen.go" "$out/openapi/openapi.json"

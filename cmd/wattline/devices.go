@@ -23,16 +23,17 @@ func newDevices() *cobra.Command {
 	var gateway gatewayOptions
 	command := &cobra.Command{
 		Use:   "devices",
-		Short: "Change the devices that a running gateway knows",
-		Long: `Change the devices that a running gateway knows, but for those that the
-configuration file declares: these are changed there.`,
-		Example: `  wattline devices apply -f devices.yaml --dry-run
+		Short: "List and change the devices that a running gateway knows",
+		Long: `List and change the devices that a running gateway knows. Those that the configuration
+file declares are changed there.`,
+		Example: `  wattline devices list --location hq/f1
+  wattline devices apply -f devices.yaml --dry-run
   wattline devices apply -f devices.csv`,
 		Args: usage(cobra.NoArgs),
 		RunE: func(command *cobra.Command, _ []string) error { return command.Help() },
 	}
 	gateway.bind(command)
-	command.AddCommand(newDevicesApply(&gateway))
+	command.AddCommand(newDevicesList(&gateway), newDevicesApply(&gateway))
 	return command
 }
 

@@ -16,6 +16,8 @@ import (
 	_ "time/tzdata" // calendars must not depend on the machine's
 
 	"github.com/spf13/cobra"
+
+	"github.com/wattline/wattline"
 )
 
 // version is set by the linker.
@@ -106,6 +108,7 @@ siblings. It polls them, keeps their readings, and switches them on request.`,
 	root.AddCommand(
 		newDemo(&logging), newUp(&logging), newRun(&logging), newCheck(&logging), newPlug(), newDiscover(), newEmulator(&logging), newJournal(),
 		newDevices(), newHistory(&logging), newImport(&logging), newBroker(), newToken(), newUser(), newAudit(),
+		newState(), newSwitch("on", wattline.ActionOn), newSwitch("off", wattline.ActionOff), newConsumption(), newWatch(),
 	)
 	return root
 }

@@ -36,6 +36,7 @@ func convert(swagger []byte) (*openapi3.T, error) {
 			anything(operation)
 			freeParameters(path, operation)
 			for _, parameter := range operation.Parameters {
+				refine(parameter.Value.Schema)
 				parameter.Value.Example = examples[operation.OperationID+" "+parameter.Value.Name]
 			}
 			if err := closeBody(document, operation); err != nil {
@@ -85,6 +86,9 @@ func refine(ref *openapi3.SchemaRef) {
 	schema := ref.Value
 	delete(schema.Extensions, "x-enum-varnames")
 	schema.Description = strings.ReplaceAll(schema.Description, "\n", " ")
+	if schema.Type.Is("number") {
+		schema.Format = "double" // a client's single precision loses watt-hours
+	}
 	for name, property := range schema.Properties {
 		if isTime(name) && property.Value != nil && property.Value.Type.Is("string") {
 			property.Value.Format = "date-time"

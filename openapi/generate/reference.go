@@ -117,7 +117,7 @@ func typeOf(ref *openapi3.SchemaRef) string {
 		return "list of " + typeOf(schema.Items)
 	case schema.Type.Is("object") && schema.AdditionalProperties.Schema != nil:
 		return "names and values"
-	case schema.Format != "":
+	case schema.Format != "" && !schema.Type.Is("number"):
 		return schema.Format
 	case schema.Type == nil:
 		return "any JSON"
