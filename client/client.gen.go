@@ -179,6 +179,27 @@ func (e DeviceChangeChange) Valid() bool {
 	}
 }
 
+// Defines values for DiscoveryState.
+const (
+	DiscoveryStateDone    DiscoveryState = "done"
+	DiscoveryStateFailed  DiscoveryState = "failed"
+	DiscoveryStateRunning DiscoveryState = "running"
+)
+
+// Valid indicates whether the value is a known member of the DiscoveryState enum.
+func (e DiscoveryState) Valid() bool {
+	switch e {
+	case DiscoveryStateDone:
+		return true
+	case DiscoveryStateFailed:
+		return true
+	case DiscoveryStateRunning:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Outcome.
 const (
 	OutcomeDone        Outcome = "done"
@@ -1083,6 +1104,43 @@ type DeviceRequest struct {
 	Site *string `json:"site,omitempty"`
 }
 
+// DiscoveryRequest defines model for DiscoveryRequest.
+type DiscoveryRequest struct {
+	// Networks Networks are searched, in CIDR form: parts of those that are configured, which are all searched, as far as they are small enough, if none is named.
+	//
+	// Example: ["10.1.0.0/22"]
+	Networks *[]string `json:"networks,omitempty"`
+
+	// Site Site whose collector searches; it may be left out where there is one.
+	//
+	// Example: hq
+	Site *string `json:"site,omitempty"`
+}
+
+// DiscoveryState defines model for DiscoveryState.
+type DiscoveryState string
+
+// DiscoveryStatus defines model for DiscoveryStatus.
+type DiscoveryStatus struct {
+	EndedAt *time.Time `json:"ended_at,omitempty"`
+
+	// Error Error is why it failed.
+	Error *string `json:"error,omitempty"`
+
+	// Found Found are the plugs, in the order in which they were found.
+	Found []FoundPlug `json:"found"`
+
+	// Id Example: qjx4rz5rwhmbywzb6kcyvnvt2v.wattline-9f2c41aa
+	Id        string         `json:"id"`
+	Site      string         `json:"site"`
+	StartedAt time.Time      `json:"started_at"`
+	State     DiscoveryState `json:"state"`
+	Total     int            `json:"total"`
+
+	// Tried Tried and Total count the addresses that are tried one by one; answers to broadcasts come besides.
+	Tried int `json:"tried"`
+}
+
 // Error defines model for Error.
 type Error struct {
 	Code    Code          `json:"code"`
@@ -1113,6 +1171,40 @@ type FieldError struct {
 	// Line Line is where the fault is in a text of several lines, counted from 1.
 	Line   *int   `json:"line,omitempty"`
 	Reason string `json:"reason"`
+}
+
+// FoundOutlet defines model for FoundOutlet.
+type FoundOutlet struct {
+	Address string  `json:"address"`
+	Alias   *string `json:"alias,omitempty"`
+}
+
+// FoundPlug defines model for FoundPlug.
+type FoundPlug struct {
+	// Address Address is where it is, as a device's address.
+	Address string `json:"address"`
+
+	// Alias Alias is the name that its owner gave it.
+	Alias *string `json:"alias,omitempty"`
+
+	// DeviceId DeviceID and MAC tell it from any other.
+	DeviceId *string `json:"device_id,omitempty"`
+
+	// Devices Devices are the ids under which it is registered.
+	Devices  *[]string `json:"devices,omitempty"`
+	Firmware *string   `json:"firmware,omitempty"`
+	Hardware *string   `json:"hardware,omitempty"`
+
+	// Klap KLAP: its firmware has given up the local protocol, and it cannot be read.
+	Klap bool    `json:"klap"`
+	Mac  *string `json:"mac,omitempty"`
+
+	// Meter Meter: it measures energy.
+	Meter bool    `json:"meter"`
+	Model *string `json:"model,omitempty"`
+
+	// Outlets Outlets are the addresses of a strip's outlets, each a device of its own.
+	Outlets *[]FoundOutlet `json:"outlets,omitempty"`
 }
 
 // FreshState defines model for FreshState.
@@ -2211,6 +2303,12 @@ type PostWatchJSONRequestBody = WatchRequest
 // ApplyDevicesJSONRequestBody defines body for ApplyDevices for application/json ContentType.
 type ApplyDevicesJSONRequestBody = ApplyDevicesJSONBody
 
+// PostDiscoveryJSONRequestBody defines body for PostDiscovery for application/json ContentType.
+type PostDiscoveryJSONRequestBody = DiscoveryRequest
+
+// AdoptPlugJSONRequestBody defines body for AdoptPlug for application/json ContentType.
+type AdoptPlugJSONRequestBody = DeviceRequest
+
 // SignInJSONRequestBody defines body for SignIn for application/json ContentType.
 type SignInJSONRequestBody = SessionRequest
 
@@ -2317,7 +2415,7 @@ type ClientInterface interface {
 
 	// GetAggregate One operation over the readings, per window and group
 	//
-	// In [from, to), per window of the calendar of tz and per group, in the order of windows and then of groups; without a window, the whole period is one. Selection, grouping, pages and formats are those of consumption. An operation takes the readings of all devices of the group alike. It is one of count, sum, mean, median, mode, min, max, spread, stddev, first, last, percentile (with p), top, bottom and sample (with n), distinct and integral, in small letters or capitals. power takes them all. voltage and current take all but integral. energy takes count, first, last, sample, and spread, which is the energy used. relay takes count, distinct, first, last, mode, sample, mean, which is the share of the observed time on, and integral, the hours on. The integral of power is the energy in Wh used while observed. value is missing where there is nothing to make it of. median, mode, percentile, stddev, distinct, top, bottom and sample have to look at every reading: a row that takes too many is refused, with what would be accepted.
+	// In [from, to), per window of the calendar of tz and per group, in the order of windows and then of groups; without a window, the whole period is one. Selection, grouping, pages and formats are those of consumption. An operation takes the readings of all devices of the group alike. It is one of count, sum, mean, median, mode, min, max, spread, stddev, first, last, percentile (with p), top, bottom and sample (with n), distinct and integral, in small letters or capitals. power takes them all. voltage and current take all but integral. energy takes count, first, last, sample, and spread, which is the energy used. relay takes count, distinct, first, last, mode, sample, mean, which is the share of the observed time on, and integral, the hours on. The integral of power is the energy in Wh used while observed. value is missing where there is nothing to make it of. median, mode, percentile, stddev, distinct, top, bottom and sample have to look at every reading: a row that takes too many is refused, with what would be accepted; so is one of which readings are past their retention. Few of these are answered at once, and one more is busy.
 	//
 	// Corresponds with GET /api/v1/aggregate (the `GetAggregate` operationId).
 	GetAggregate(ctx context.Context, params *GetAggregateParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2584,6 +2682,47 @@ type ClientInterface interface {
 	// Corresponds with POST /api/v1/devices:apply (the `ApplyDevices` operationId).
 	ApplyDevices(ctx context.Context, params *ApplyDevicesParams, body ApplyDevicesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// PostDiscoveryWithBody Search plugs
+	//
+	// Has a site's collector search plugs, by broadcast and address by address, within the networks that devices may be in. Location has its progress and what it found. A collector does one search at a time, and remembers the last few. It tells of plugs everywhere, so only an admin of everything may.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/discovery (the `PostDiscovery` operationId).
+	PostDiscoveryWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PostDiscovery Search plugs
+	//
+	// Has a site's collector search plugs, by broadcast and address by address, within the networks that devices may be in. Location has its progress and what it found. A collector does one search at a time, and remembers the last few. It tells of plugs everywhere, so only an admin of everything may.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/discovery (the `PostDiscovery` operationId).
+	PostDiscovery(ctx context.Context, body PostDiscoveryJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetDiscovery How far a search for plugs has come
+	//
+	// Corresponds with GET /api/v1/discovery/{id} (the `GetDiscovery` operationId).
+	GetDiscovery(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AdoptPlugWithBody Register a plug that was found
+	//
+	// Makes a device of a plug, or of an outlet of a strip, that a search has found; address is the one that the search says. The site is that of the search. It is polled from then on.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/discovery/{id}/adopt (the `AdoptPlug` operationId).
+	AdoptPlugWithBody(ctx context.Context, id string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AdoptPlug Register a plug that was found
+	//
+	// Makes a device of a plug, or of an outlet of a strip, that a search has found; address is the one that the search says. The site is that of the search. It is polled from then on.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/discovery/{id}/adopt (the `AdoptPlug` operationId).
+	AdoptPlug(ctx context.Context, id string, body AdoptPlugJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// StreamEvents Live events
 	//
 	// Server-sent events: what happens from now on to the devices that you may see and that the parameters choose. The event names are the types; the data is JSON: of reading and state as in the state of a device, of command a result, of registry a change (added, changed, removed: also where a device comes into your view or leaves it), of alert its type and details.
@@ -2832,7 +2971,7 @@ func (c *Client) GetReady(ctx context.Context, reqEditors ...RequestEditorFn) (*
 
 // GetAggregate One operation over the readings, per window and group
 //
-// In [from, to), per window of the calendar of tz and per group, in the order of windows and then of groups; without a window, the whole period is one. Selection, grouping, pages and formats are those of consumption. An operation takes the readings of all devices of the group alike. It is one of count, sum, mean, median, mode, min, max, spread, stddev, first, last, percentile (with p), top, bottom and sample (with n), distinct and integral, in small letters or capitals. power takes them all. voltage and current take all but integral. energy takes count, first, last, sample, and spread, which is the energy used. relay takes count, distinct, first, last, mode, sample, mean, which is the share of the observed time on, and integral, the hours on. The integral of power is the energy in Wh used while observed. value is missing where there is nothing to make it of. median, mode, percentile, stddev, distinct, top, bottom and sample have to look at every reading: a row that takes too many is refused, with what would be accepted.
+// In [from, to), per window of the calendar of tz and per group, in the order of windows and then of groups; without a window, the whole period is one. Selection, grouping, pages and formats are those of consumption. An operation takes the readings of all devices of the group alike. It is one of count, sum, mean, median, mode, min, max, spread, stddev, first, last, percentile (with p), top, bottom and sample (with n), distinct and integral, in small letters or capitals. power takes them all. voltage and current take all but integral. energy takes count, first, last, sample, and spread, which is the energy used. relay takes count, distinct, first, last, mode, sample, mean, which is the share of the observed time on, and integral, the hours on. The integral of power is the energy in Wh used while observed. value is missing where there is nothing to make it of. median, mode, percentile, stddev, distinct, top, bottom and sample have to look at every reading: a row that takes too many is refused, with what would be accepted; so is one of which readings are past their retention. Few of these are answered at once, and one more is busy.
 //
 // Corresponds with GET /api/v1/aggregate (the `GetAggregate` operationId).
 func (c *Client) GetAggregate(ctx context.Context, params *GetAggregateParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3419,6 +3558,97 @@ func (c *Client) ApplyDevicesWithBody(ctx context.Context, params *ApplyDevicesP
 // Corresponds with POST /api/v1/devices:apply (the `ApplyDevices` operationId).
 func (c *Client) ApplyDevices(ctx context.Context, params *ApplyDevicesParams, body ApplyDevicesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewApplyDevicesRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PostDiscoveryWithBody Search plugs
+//
+// Has a site's collector search plugs, by broadcast and address by address, within the networks that devices may be in. Location has its progress and what it found. A collector does one search at a time, and remembers the last few. It tells of plugs everywhere, so only an admin of everything may.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/discovery (the `PostDiscovery` operationId).
+func (c *Client) PostDiscoveryWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPostDiscoveryRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PostDiscovery Search plugs
+//
+// Has a site's collector search plugs, by broadcast and address by address, within the networks that devices may be in. Location has its progress and what it found. A collector does one search at a time, and remembers the last few. It tells of plugs everywhere, so only an admin of everything may.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/discovery (the `PostDiscovery` operationId).
+func (c *Client) PostDiscovery(ctx context.Context, body PostDiscoveryJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPostDiscoveryRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetDiscovery How far a search for plugs has come
+//
+// Corresponds with GET /api/v1/discovery/{id} (the `GetDiscovery` operationId).
+func (c *Client) GetDiscovery(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetDiscoveryRequest(c.Server, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AdoptPlugWithBody Register a plug that was found
+//
+// Makes a device of a plug, or of an outlet of a strip, that a search has found; address is the one that the search says. The site is that of the search. It is polled from then on.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/discovery/{id}/adopt (the `AdoptPlug` operationId).
+func (c *Client) AdoptPlugWithBody(ctx context.Context, id string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAdoptPlugRequestWithBody(c.Server, id, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AdoptPlug Register a plug that was found
+//
+// Makes a device of a plug, or of an outlet of a strip, that a search has found; address is the one that the search says. The site is that of the search. It is polled from then on.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/discovery/{id}/adopt (the `AdoptPlug` operationId).
+func (c *Client) AdoptPlug(ctx context.Context, id string, body AdoptPlugJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAdoptPlugRequest(c.Server, id, body)
 	if err != nil {
 		return nil, err
 	}
@@ -5845,6 +6075,127 @@ func NewApplyDevicesRequestWithBody(server string, params *ApplyDevicesParams, c
 	return req, nil
 }
 
+// NewPostDiscoveryRequest calls the generic PostDiscovery builder with application/json body
+func NewPostDiscoveryRequest(server string, body PostDiscoveryJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPostDiscoveryRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewPostDiscoveryRequestWithBody constructs an http.Request for the PostDiscovery method, with any body, and a specified content type
+func NewPostDiscoveryRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/discovery")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewGetDiscoveryRequest constructs an http.Request for the GetDiscovery method
+func NewGetDiscoveryRequest(server string, id string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/discovery/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewAdoptPlugRequest calls the generic AdoptPlug builder with application/json body
+func NewAdoptPlugRequest(server string, id string, body AdoptPlugJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewAdoptPlugRequestWithBody(server, id, "application/json", bodyReader)
+}
+
+// NewAdoptPlugRequestWithBody constructs an http.Request for the AdoptPlug method, with any body, and a specified content type
+func NewAdoptPlugRequestWithBody(server string, id string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/discovery/%s/adopt", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewStreamEventsRequest constructs an http.Request for the StreamEvents method
 func NewStreamEventsRequest(server string, params *StreamEventsParams) (*http.Request, error) {
 	var err error
@@ -7129,7 +7480,7 @@ type ClientWithResponsesInterface interface {
 
 	// GetAggregateWithResponse One operation over the readings, per window and group
 	//
-	// In [from, to), per window of the calendar of tz and per group, in the order of windows and then of groups; without a window, the whole period is one. Selection, grouping, pages and formats are those of consumption. An operation takes the readings of all devices of the group alike. It is one of count, sum, mean, median, mode, min, max, spread, stddev, first, last, percentile (with p), top, bottom and sample (with n), distinct and integral, in small letters or capitals. power takes them all. voltage and current take all but integral. energy takes count, first, last, sample, and spread, which is the energy used. relay takes count, distinct, first, last, mode, sample, mean, which is the share of the observed time on, and integral, the hours on. The integral of power is the energy in Wh used while observed. value is missing where there is nothing to make it of. median, mode, percentile, stddev, distinct, top, bottom and sample have to look at every reading: a row that takes too many is refused, with what would be accepted.
+	// In [from, to), per window of the calendar of tz and per group, in the order of windows and then of groups; without a window, the whole period is one. Selection, grouping, pages and formats are those of consumption. An operation takes the readings of all devices of the group alike. It is one of count, sum, mean, median, mode, min, max, spread, stddev, first, last, percentile (with p), top, bottom and sample (with n), distinct and integral, in small letters or capitals. power takes them all. voltage and current take all but integral. energy takes count, first, last, sample, and spread, which is the energy used. relay takes count, distinct, first, last, mode, sample, mean, which is the share of the observed time on, and integral, the hours on. The integral of power is the energy in Wh used while observed. value is missing where there is nothing to make it of. median, mode, percentile, stddev, distinct, top, bottom and sample have to look at every reading: a row that takes too many is refused, with what would be accepted; so is one of which readings are past their retention. Few of these are answered at once, and one more is busy.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -7423,6 +7774,49 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /api/v1/devices:apply (the `ApplyDevices` operationId).
 	ApplyDevicesWithResponse(ctx context.Context, params *ApplyDevicesParams, body ApplyDevicesJSONRequestBody, reqEditors ...RequestEditorFn) (*ApplyDevicesResponse, error)
+
+	// PostDiscoveryWithBodyWithResponse Search plugs
+	//
+	// Has a site's collector search plugs, by broadcast and address by address, within the networks that devices may be in. Location has its progress and what it found. A collector does one search at a time, and remembers the last few. It tells of plugs everywhere, so only an admin of everything may.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/discovery (the `PostDiscovery` operationId).
+	PostDiscoveryWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PostDiscoveryResponse, error)
+
+	// PostDiscoveryWithResponse Search plugs
+	//
+	// Has a site's collector search plugs, by broadcast and address by address, within the networks that devices may be in. Location has its progress and what it found. A collector does one search at a time, and remembers the last few. It tells of plugs everywhere, so only an admin of everything may.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/discovery (the `PostDiscovery` operationId).
+	PostDiscoveryWithResponse(ctx context.Context, body PostDiscoveryJSONRequestBody, reqEditors ...RequestEditorFn) (*PostDiscoveryResponse, error)
+
+	// GetDiscoveryWithResponse How far a search for plugs has come
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/discovery/{id} (the `GetDiscovery` operationId).
+	GetDiscoveryWithResponse(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*GetDiscoveryResponse, error)
+
+	// AdoptPlugWithBodyWithResponse Register a plug that was found
+	//
+	// Makes a device of a plug, or of an outlet of a strip, that a search has found; address is the one that the search says. The site is that of the search. It is polled from then on.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/discovery/{id}/adopt (the `AdoptPlug` operationId).
+	AdoptPlugWithBodyWithResponse(ctx context.Context, id string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AdoptPlugResponse, error)
+
+	// AdoptPlugWithResponse Register a plug that was found
+	//
+	// Makes a device of a plug, or of an outlet of a strip, that a search has found; address is the one that the search says. The site is that of the search. It is polled from then on.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/discovery/{id}/adopt (the `AdoptPlug` operationId).
+	AdoptPlugWithResponse(ctx context.Context, id string, body AdoptPlugJSONRequestBody, reqEditors ...RequestEditorFn) (*AdoptPlugResponse, error)
 
 	// StreamEventsWithResponse Live events
 	//
@@ -7939,6 +8333,8 @@ type GetAuditResponse struct {
 	ApplicationproblemJSON500 *Problem
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Problem
+	// ApplicationproblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationproblemJSON504 *Problem
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -7994,6 +8390,11 @@ func (r GetAuditResponse) GetApplicationproblemJSON500() *Problem {
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r GetAuditResponse) GetApplicationproblemJSON503() *Problem {
 	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r GetAuditResponse) GetApplicationproblemJSON504() *Problem {
+	return r.ApplicationproblemJSON504
 }
 
 // GetBody returns the raw response body bytes
@@ -10335,6 +10736,375 @@ func (r ApplyDevicesResponse) ContentType() string {
 	return ""
 }
 
+// PostDiscoveryResponse202Headers the declared response headers of an HTTP 202 response for PostDiscovery
+type PostDiscoveryResponse202Headers struct {
+	Location *string
+}
+
+type PostDiscoveryResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *DiscoveryStatus
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Problem
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Problem
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Problem
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *Problem
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Problem
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Problem
+	// ApplicationproblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationproblemJSON504 *Problem
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers202 the parsed response headers for an HTTP 202 response
+	Headers202 *PostDiscoveryResponse202Headers
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r PostDiscoveryResponse) GetJSON202() *DiscoveryStatus {
+	return r.JSON202
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r PostDiscoveryResponse) GetApplicationproblemJSON400() *Problem {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r PostDiscoveryResponse) GetApplicationproblemJSON401() *Problem {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r PostDiscoveryResponse) GetApplicationproblemJSON403() *Problem {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r PostDiscoveryResponse) GetApplicationproblemJSON409() *Problem {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r PostDiscoveryResponse) GetApplicationproblemJSON413() *Problem {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r PostDiscoveryResponse) GetApplicationproblemJSON415() *Problem {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r PostDiscoveryResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r PostDiscoveryResponse) GetApplicationproblemJSON500() *Problem {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r PostDiscoveryResponse) GetApplicationproblemJSON503() *Problem {
+	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r PostDiscoveryResponse) GetApplicationproblemJSON504() *Problem {
+	return r.ApplicationproblemJSON504
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r PostDiscoveryResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r PostDiscoveryResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PostDiscoveryResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PostDiscoveryResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PostDiscoveryResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetDiscoveryResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *DiscoveryStatus
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Problem
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Problem
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Problem
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Problem
+	// ApplicationproblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationproblemJSON504 *Problem
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetDiscoveryResponse) GetJSON200() *DiscoveryStatus {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetDiscoveryResponse) GetApplicationproblemJSON400() *Problem {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetDiscoveryResponse) GetApplicationproblemJSON401() *Problem {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetDiscoveryResponse) GetApplicationproblemJSON403() *Problem {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetDiscoveryResponse) GetApplicationproblemJSON404() *Problem {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r GetDiscoveryResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r GetDiscoveryResponse) GetApplicationproblemJSON500() *Problem {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetDiscoveryResponse) GetApplicationproblemJSON503() *Problem {
+	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r GetDiscoveryResponse) GetApplicationproblemJSON504() *Problem {
+	return r.ApplicationproblemJSON504
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetDiscoveryResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetDiscoveryResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetDiscoveryResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetDiscoveryResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetDiscoveryResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// AdoptPlugResponse201Headers the declared response headers of an HTTP 201 response for AdoptPlug
+type AdoptPlugResponse201Headers struct {
+	ETag     *string
+	Location *string
+}
+
+type AdoptPlugResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *DeviceItem
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Problem
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Problem
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *Problem
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Problem
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *Problem
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Problem
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Problem
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Problem
+	// ApplicationproblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationproblemJSON504 *Problem
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *AdoptPlugResponse201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r AdoptPlugResponse) GetJSON201() *DeviceItem {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r AdoptPlugResponse) GetApplicationproblemJSON400() *Problem {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r AdoptPlugResponse) GetApplicationproblemJSON401() *Problem {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r AdoptPlugResponse) GetApplicationproblemJSON403() *Problem {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r AdoptPlugResponse) GetApplicationproblemJSON404() *Problem {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r AdoptPlugResponse) GetApplicationproblemJSON409() *Problem {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r AdoptPlugResponse) GetApplicationproblemJSON413() *Problem {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r AdoptPlugResponse) GetApplicationproblemJSON415() *Problem {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r AdoptPlugResponse) GetApplicationproblemJSON422() *Problem {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r AdoptPlugResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r AdoptPlugResponse) GetApplicationproblemJSON500() *Problem {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r AdoptPlugResponse) GetApplicationproblemJSON503() *Problem {
+	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r AdoptPlugResponse) GetApplicationproblemJSON504() *Problem {
+	return r.ApplicationproblemJSON504
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r AdoptPlugResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r AdoptPlugResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r AdoptPlugResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r AdoptPlugResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r AdoptPlugResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type StreamEventsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -12337,7 +13107,7 @@ func (c *ClientWithResponses) GetReadyWithResponse(ctx context.Context, reqEdito
 
 // GetAggregateWithResponse One operation over the readings, per window and group
 //
-// In [from, to), per window of the calendar of tz and per group, in the order of windows and then of groups; without a window, the whole period is one. Selection, grouping, pages and formats are those of consumption. An operation takes the readings of all devices of the group alike. It is one of count, sum, mean, median, mode, min, max, spread, stddev, first, last, percentile (with p), top, bottom and sample (with n), distinct and integral, in small letters or capitals. power takes them all. voltage and current take all but integral. energy takes count, first, last, sample, and spread, which is the energy used. relay takes count, distinct, first, last, mode, sample, mean, which is the share of the observed time on, and integral, the hours on. The integral of power is the energy in Wh used while observed. value is missing where there is nothing to make it of. median, mode, percentile, stddev, distinct, top, bottom and sample have to look at every reading: a row that takes too many is refused, with what would be accepted.
+// In [from, to), per window of the calendar of tz and per group, in the order of windows and then of groups; without a window, the whole period is one. Selection, grouping, pages and formats are those of consumption. An operation takes the readings of all devices of the group alike. It is one of count, sum, mean, median, mode, min, max, spread, stddev, first, last, percentile (with p), top, bottom and sample (with n), distinct and integral, in small letters or capitals. power takes them all. voltage and current take all but integral. energy takes count, first, last, sample, and spread, which is the energy used. relay takes count, distinct, first, last, mode, sample, mean, which is the share of the observed time on, and integral, the hours on. The integral of power is the energy in Wh used while observed. value is missing where there is nothing to make it of. median, mode, percentile, stddev, distinct, top, bottom and sample have to look at every reading: a row that takes too many is refused, with what would be accepted; so is one of which readings are past their retention. Few of these are answered at once, and one more is busy.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -12828,6 +13598,79 @@ func (c *ClientWithResponses) ApplyDevicesWithResponse(ctx context.Context, para
 		return nil, err
 	}
 	return ParseApplyDevicesResponse(rsp)
+}
+
+// PostDiscoveryWithBodyWithResponse Search plugs
+//
+// Has a site's collector search plugs, by broadcast and address by address, within the networks that devices may be in. Location has its progress and what it found. A collector does one search at a time, and remembers the last few. It tells of plugs everywhere, so only an admin of everything may.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/discovery (the `PostDiscovery` operationId).
+func (c *ClientWithResponses) PostDiscoveryWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PostDiscoveryResponse, error) {
+	rsp, err := c.PostDiscoveryWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePostDiscoveryResponse(rsp)
+}
+
+// PostDiscoveryWithResponse Search plugs
+//
+// Has a site's collector search plugs, by broadcast and address by address, within the networks that devices may be in. Location has its progress and what it found. A collector does one search at a time, and remembers the last few. It tells of plugs everywhere, so only an admin of everything may.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/discovery (the `PostDiscovery` operationId).
+func (c *ClientWithResponses) PostDiscoveryWithResponse(ctx context.Context, body PostDiscoveryJSONRequestBody, reqEditors ...RequestEditorFn) (*PostDiscoveryResponse, error) {
+	rsp, err := c.PostDiscovery(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePostDiscoveryResponse(rsp)
+}
+
+// GetDiscoveryWithResponse How far a search for plugs has come
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/discovery/{id} (the `GetDiscovery` operationId).
+func (c *ClientWithResponses) GetDiscoveryWithResponse(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*GetDiscoveryResponse, error) {
+	rsp, err := c.GetDiscovery(ctx, id, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetDiscoveryResponse(rsp)
+}
+
+// AdoptPlugWithBodyWithResponse Register a plug that was found
+//
+// Makes a device of a plug, or of an outlet of a strip, that a search has found; address is the one that the search says. The site is that of the search. It is polled from then on.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/discovery/{id}/adopt (the `AdoptPlug` operationId).
+func (c *ClientWithResponses) AdoptPlugWithBodyWithResponse(ctx context.Context, id string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AdoptPlugResponse, error) {
+	rsp, err := c.AdoptPlugWithBody(ctx, id, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAdoptPlugResponse(rsp)
+}
+
+// AdoptPlugWithResponse Register a plug that was found
+//
+// Makes a device of a plug, or of an outlet of a strip, that a search has found; address is the one that the search says. The site is that of the search. It is polled from then on.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/discovery/{id}/adopt (the `AdoptPlug` operationId).
+func (c *ClientWithResponses) AdoptPlugWithResponse(ctx context.Context, id string, body AdoptPlugJSONRequestBody, reqEditors ...RequestEditorFn) (*AdoptPlugResponse, error) {
+	rsp, err := c.AdoptPlug(ctx, id, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAdoptPlugResponse(rsp)
 }
 
 // StreamEventsWithResponse Live events
@@ -13541,6 +14384,13 @@ func ParseGetAuditResponse(rsp *http.Response) (*GetAuditResponse, error) {
 			return nil, err
 		}
 		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON504 = &dest
 
 	case rsp.StatusCode == 200:
 		// Content-type (text/csv) unsupported
@@ -15558,6 +16408,348 @@ func ParseApplyDevicesResponse(rsp *http.Response) (*ApplyDevicesResponse, error
 		}
 		response.ApplicationproblemJSONDefault = &dest
 
+	}
+
+	return response, nil
+}
+
+// ParsePostDiscoveryResponse parses an HTTP response from a PostDiscoveryWithResponse call
+func ParsePostDiscoveryResponse(rsp *http.Response) (*PostDiscoveryResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PostDiscoveryResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest DiscoveryStatus
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON504 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 202:
+		var headers PostDiscoveryResponse202Headers
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = &value
+		}
+		response.Headers202 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetDiscoveryResponse parses an HTTP response from a GetDiscoveryWithResponse call
+func ParseGetDiscoveryResponse(rsp *http.Response) (*GetDiscoveryResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetDiscoveryResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest DiscoveryStatus
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON504 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseAdoptPlugResponse parses an HTTP response from a AdoptPlugWithResponse call
+func ParseAdoptPlugResponse(rsp *http.Response) (*AdoptPlugResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &AdoptPlugResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest DeviceItem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON504 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers AdoptPlugResponse201Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = &value
+		}
+		response.Headers201 = &headers
 	}
 
 	return response, nil
