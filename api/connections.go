@@ -91,3 +91,12 @@ func (c *boundedConn) Close() error {
 	c.release()
 	return c.Conn.Close()
 }
+
+// CloseWrite ends what we say, so that a client that we listen to no longer still reads
+// our last words; net/http asks for it.
+func (c *boundedConn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
+}
