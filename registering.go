@@ -62,6 +62,8 @@ type LiftQuery struct {
 	// ForS is for how many seconds, from MinLift to MaxLift; 0 ends the lift.
 	ForS   Milli  `json:"for_s"`
 	Reason string `json:"reason,omitempty"`
+	// By is whom everybody is shown as the one who lifted it; the actor if empty.
+	By string `json:"by,omitempty"`
 }
 
 // Validate reports every fault as a CodeInvalid error.
@@ -73,6 +75,9 @@ func (q LiftQuery) Validate() error {
 			found.add("for_s", fmt.Sprintf("must lie between %v and %v", MinLift.Seconds(), MaxLift.Seconds()))
 		}
 		found.check("reason", CheckReason(q.Reason))
+	}
+	if len(q.By) > maxActor {
+		found.add("by", fmt.Sprintf("must be at most %d bytes", maxActor))
 	}
 	return found.err()
 }

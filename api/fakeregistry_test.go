@@ -43,7 +43,7 @@ func (b *fakeBus) answerRegistered(ctx context.Context, ask bus.Ask) (any, error
 		device, err := b.registered(query.Device)
 		device.Lifted = wattline.Lift{}
 		if query.ForS != 0 {
-			device.Lifted = wattline.Lift{Until: later(time.Duration(query.ForS) * time.Millisecond), Reason: query.Reason, By: ask.Actor}
+			device.Lifted = wattline.Lift{Until: later(time.Duration(query.ForS) * time.Millisecond), Reason: query.Reason, By: query.By}
 		}
 		return device, err
 	case wattline.ApplyQuery:

@@ -106,3 +106,35 @@ func FuzzMessage(f *testing.F) {
 		o.get(t, "/api/v1/devices/desk-1/state")
 	})
 }
+
+// FuzzChanges puts any body where devices are changed.
+func FuzzChanges(f *testing.F) {
+	changes := []struct{ method, target, kind string }{
+		{"POST", "/api/v1/devices", "application/json"},
+		{"PUT", "/api/v1/devices/desk-1", "application/json"},
+		{"PATCH", "/api/v1/devices/desk-1", "application/merge-patch+json"},
+		{"POST", "/api/v1/devices/printer-1/lift", "application/json"},
+		{"POST", "/api/v1/devices:apply?prune=true", "application/yaml"},
+		{"POST", "/api/v1/devices:apply", "text/csv"},
+	}
+	for i, body := range []string{
+		deskSeven, deskMoved, `{"labels":{"floor":null,"x":"y"},"protected":"locked","poll_s":1.5}`,
+		`{"for_s":60,"reason":"moved"}`, list, "id,kind,location,address,label:x\na,b,c,10.0.0.1,\n",
+	} {
+		f.Add(uint8(i), body)
+	}
+	f.Fuzz(func(t *testing.T, which uint8, body string) {
+		o := open(t)
+		change := changes[int(which)%len(changes)]
+		r := request(change.method, change.target, body)
+		r.Header.Set("Content-Type", change.kind)
+		if a := o.send(t, r); a.status >= http.StatusInternalServerError {
+			t.Errorf("%s %s: %d %s", change.method, change.target, a.status, a.body)
+		}
+		for _, id := range o.DeviceIDs() {
+			if a := o.get(t, "/api/v1/devices/"+id); a.status != http.StatusOK {
+				t.Errorf("%s afterwards: %d %s", id, a.status, a.body)
+			}
+		}
+	})
+}

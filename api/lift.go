@@ -56,7 +56,7 @@ func (g *Gateway) liftProtection(c *gin.Context) error {
 		if err := g.readBody(c, &request); err != nil {
 			return query, err
 		}
-		query = wattline.LiftQuery{Device: c.Param("id"), ForS: request.ForS, Reason: request.Reason}
+		query = wattline.LiftQuery{Device: c.Param("id"), ForS: request.ForS, Reason: request.Reason, By: g.who(c).Name}
 		if request.ForS == 0 {
 			return query, wattline.Invalid(wattline.FieldError{
 				Field: "for_s", Reason: fmt.Sprintf("must lie between %.0f and %.0f", wattline.MinLift.Seconds(), wattline.MaxLift.Seconds()),

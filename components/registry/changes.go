@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -102,7 +103,7 @@ func (r *Registry) lift(ctx context.Context, body json.RawMessage) (any, error) 
 	lift := wattline.Lift{}
 	if query.ForS != 0 {
 		until := time.Now().Add(time.Duration(query.ForS) * time.Millisecond)
-		lift = wattline.Lift{Until: wattline.At(until), Reason: query.Reason, By: actor}
+		lift = wattline.Lift{Until: wattline.At(until), Reason: query.Reason, By: cmp.Or(query.By, actor)}
 	}
 	after, err := r.commit(ctx, actor, func(known []wattline.Device) ([]wattline.Device, error) {
 		return lifted(known, query.Device, lift)
