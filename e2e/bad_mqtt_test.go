@@ -75,7 +75,7 @@ func TestBadInputHarmsNobody(t *testing.T) {
 		for _, d := range o.devices("") {
 			listed[d.ID] = d.Device
 		}
-		if diff := cmp.Diff(map[string]wattline.Device{"desk-1": e.device("desk-1"), "desk-2": e.device("desk-2")}, listed); diff != "" {
+		if diff := cmp.Diff(map[string]wattline.Device{"desk-1": e.device("desk-1"), "desk-2": e.device("desk-2")}, listed, asDeclared); diff != "" {
 			t.Errorf("devices (-want +got):\n%s", diff)
 		}
 		at := time.Now()

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/internal/testserver"
 )
@@ -36,6 +38,15 @@ func newOffice(t *testing.T, settings ...string) *office {
 	admit(t, filepath.Join(o.folder, "data"))
 	return o
 }
+
+// asDeclared leaves out of devices what the registry adds to what is declared.
+var asDeclared = cmp.Transformer("asDeclared", func(d wattline.Device) declared {
+	d.Source, d.Version = "", 0
+	return declared(d)
+})
+
+// declared is a device that is compared field by field.
+type declared wattline.Device
 
 // admit puts the admin's token into a data folder before its first start.
 func admit(t *testing.T, data string) {
