@@ -82,6 +82,7 @@ var one = map[string]struct{ method, target, body string }{
 	"getAggregate":      {"GET", "/api/v1/aggregate?kind=workstation&from=2026-03-28&to=2026-03-29&field=power&op=PERCENTILE&p=95&window=year&group_by=label:floor", ""},
 	"postRebuild":       {"POST", "/api/v1/system/history/rebuild", `{"from":"2026-03-28T00:00:00Z","to":"2026-03-29T00:00:00Z","devices":["desk-1"],"cursor":"0.desk-1"}`},
 	"getComponent":      {"GET", "/api/v1/components/weather/forecast?city=bilbao", ""},
+	"getSystem":         {"GET", "/api/v1/system", ""},
 	"listJournals":      {"GET", "/api/v1/system/journal", ""},
 	"forgetHook":        {"DELETE", "/api/v1/system/journal/agent-1/hooks/influx", ""},
 	"listHooks":         {"GET", "/api/v1/system/hooks", ""},

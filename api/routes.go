@@ -65,6 +65,7 @@ func (g *Gateway) apiRoutes() []route {
 		{http.MethodPut, "/api/v1/users/:name", access.Administer, g.withAccounts(g.putUser)},
 		{http.MethodDelete, "/api/v1/users/:name", access.Administer, g.withAccounts(g.removeUser)},
 		{http.MethodGet, "/api/v1/audit", access.Enter, g.getAudit},
+		{http.MethodGet, "/api/v1/system", access.Administer, g.getSystem},
 		{http.MethodGet, "/api/v1/system/journal", access.Administer, g.listJournals},
 		{http.MethodDelete, "/api/v1/system/journal/:instance/hooks/:hook", access.Administer, g.recorded("journal.forget", g.forgetHook)},
 		{http.MethodGet, "/api/v1/system/hooks", access.Administer, g.listHooks},

@@ -998,6 +998,15 @@ type DeviceChange struct {
 // DeviceChangeChange defines model for DeviceChange.Change.
 type DeviceChangeChange string
 
+// DeviceCount defines model for DeviceCount.
+type DeviceCount struct {
+	Down    int `json:"down"`
+	Stale   int `json:"stale"`
+	Total   int `json:"total"`
+	Unknown int `json:"unknown"`
+	Up      int `json:"up"`
+}
+
 // DeviceItem defines model for DeviceItem.
 type DeviceItem struct {
 	// Address Address is host, host:port, or either with /outlet for a strip's outlet.
@@ -1278,6 +1287,18 @@ type HookStream struct {
 	// Stored Stored is the number up to which everything is in the store; Known is the greatest that exists, Behind how many of these are not in the store.
 	Stored int    `json:"stored"`
 	Stream string `json:"stream"`
+}
+
+// Instance defines model for Instance.
+type Instance struct {
+	// Instance Example: wattline-9f2c41aa
+	Instance string     `json:"instance"`
+	Roles    []string   `json:"roles"`
+	Since    *time.Time `json:"since,omitempty"`
+
+	// Sites Sites are those that it serves; all if absent.
+	Sites   *[]string `json:"sites,omitempty"`
+	Version *string   `json:"version,omitempty"`
 }
 
 // JournalHook defines model for JournalHook.
@@ -1713,10 +1734,54 @@ type StateError struct {
 // Status defines model for Status.
 type Status string
 
+// StoreHealth defines model for StoreHealth.
+type StoreHealth struct {
+	// Behind Behind counts the readings that exist and that it lacks; BehindS is the age of the oldest of them, in seconds.
+	Behind      int     `json:"behind"`
+	BehindS     float64 `json:"behind_s"`
+	DeadLetters int     `json:"dead_letters"`
+	Error       *string `json:"error,omitempty"`
+
+	// Failing Failing is why it takes nothing: unavailable, misconfigured, or unknown where the hook itself does not answer; with Error. Absent while all is well.
+	Failing *string `json:"failing,omitempty"`
+
+	// Hook Example: archive
+	Hook *string `json:"hook,omitempty"`
+
+	// Instance Example: wattline-9f2c41aa
+	Instance string `json:"instance"`
+
+	// LastWrite LastWrite is when it last took something; absent if it has not since the start.
+	LastWrite *string `json:"last_write,omitempty"`
+}
+
 // SwitchRequest defines model for SwitchRequest.
 type SwitchRequest struct {
 	// State State is the position to take.
 	State Relay `json:"state"`
+}
+
+// SystemOverview defines model for SystemOverview.
+type SystemOverview struct {
+	Checks []ReadinessResult `json:"checks"`
+
+	// Devices Devices counts them by availability.
+	Devices DeviceCount `json:"devices"`
+
+	// Instances Instances are the processes that are alive, by name.
+	Instances []Instance `json:"instances"`
+
+	// Ready Ready and Checks are those of /-/ready.
+	Ready bool `json:"ready"`
+
+	// Stores Stores are what the hooks write to, by the hook's instance and name.
+	Stores []StoreHealth `json:"stores"`
+
+	// Time Time is this gateway's clock.
+	Time time.Time `json:"time"`
+
+	// Version Version is this gateway's.
+	Version string `json:"version"`
 }
 
 // Token defines model for Token.
@@ -2781,6 +2846,13 @@ type ClientInterface interface {
 	// Corresponds with POST /api/v1/session (the `SignIn` operationId).
 	SignIn(ctx context.Context, body SignInJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetSystem The whole installation at a glance
+	//
+	// Which processes are alive with their roles and versions, whether this gateway is ready, how each hook's store does and how far behind it is, and how many devices answer.
+	//
+	// Corresponds with GET /api/v1/system (the `GetSystem` operationId).
+	GetSystem(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// PostRebuildWithBody Make quarter-hours anew
 	//
 	// Makes the summaries that consumption is answered from anew out of the raw readings of [from, to), whole UTC days, as far as those are still kept, and leaves alone what was right. Without devices, of all that the store has. Each request does a part: send it again with next as the cursor until there is no next.
@@ -3787,6 +3859,23 @@ func (c *Client) SignInWithBody(ctx context.Context, contentType string, body io
 // Corresponds with POST /api/v1/session (the `SignIn` operationId).
 func (c *Client) SignIn(ctx context.Context, body SignInJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewSignInRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetSystem The whole installation at a glance
+//
+// Which processes are alive with their roles and versions, whether this gateway is ready, how each hook's store does and how far behind it is, and how many devices answer.
+//
+// Corresponds with GET /api/v1/system (the `GetSystem` operationId).
+func (c *Client) GetSystem(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetSystemRequest(c.Server)
 	if err != nil {
 		return nil, err
 	}
@@ -6741,6 +6830,33 @@ func NewSignInRequestWithBody(server string, contentType string, body io.Reader)
 	return req, nil
 }
 
+// NewGetSystemRequest constructs an http.Request for the GetSystem method
+func NewGetSystemRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/system")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewPostRebuildRequest calls the generic PostRebuild builder with application/json body
 func NewPostRebuildRequest(server string, body PostRebuildJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -7887,6 +8003,15 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /api/v1/session (the `SignIn` operationId).
 	SignInWithResponse(ctx context.Context, body SignInJSONRequestBody, reqEditors ...RequestEditorFn) (*SignInResponse, error)
+
+	// GetSystemWithResponse The whole installation at a glance
+	//
+	// Which processes are alive with their roles and versions, whether this gateway is ready, how each hook's store does and how far behind it is, and how many devices answer.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/system (the `GetSystem` operationId).
+	GetSystemWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetSystemResponse, error)
 
 	// PostRebuildWithBodyWithResponse Make quarter-hours anew
 	//
@@ -11665,6 +11790,75 @@ func (r SignInResponse) ContentType() string {
 	return ""
 }
 
+type GetSystemResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *SystemOverview
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Problem
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetSystemResponse) GetJSON200() *SystemOverview {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetSystemResponse) GetApplicationproblemJSON400() *Problem {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetSystemResponse) GetApplicationproblemJSON401() *Problem {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetSystemResponse) GetApplicationproblemJSON403() *Problem {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r GetSystemResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
+}
+
+// GetBody returns the raw response body bytes
+func (r GetSystemResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetSystemResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetSystemResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetSystemResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type PostRebuildResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -13789,6 +13983,21 @@ func (c *ClientWithResponses) SignInWithResponse(ctx context.Context, body SignI
 		return nil, err
 	}
 	return ParseSignInResponse(rsp)
+}
+
+// GetSystemWithResponse The whole installation at a glance
+//
+// Which processes are alive with their roles and versions, whether this gateway is ready, how each hook's store does and how far behind it is, and how many devices answer.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/system (the `GetSystem` operationId).
+func (c *ClientWithResponses) GetSystemWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetSystemResponse, error) {
+	rsp, err := c.GetSystem(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetSystemResponse(rsp)
 }
 
 // PostRebuildWithBodyWithResponse Make quarter-hours anew
@@ -17213,6 +17422,60 @@ func ParseSignInResponse(rsp *http.Response) (*SignInResponse, error) {
 			return nil, err
 		}
 		response.ApplicationproblemJSON500 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetSystemResponse parses an HTTP response from a GetSystemWithResponse call
+func ParseGetSystemResponse(rsp *http.Response) (*GetSystemResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetSystemResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest SystemOverview
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
 
 	}
 
