@@ -21,10 +21,15 @@ func checkListed(t *testing.T, o *office, plugs *simulated) {
 	o.waitUp(plugs.ids()...)
 	want := map[string]wattline.Device{}
 	for _, d := range plugs.devices {
+		d.Source = wattline.SourceConfiguration
 		want[d.ID] = d
 	}
 	got := map[string]wattline.Device{}
 	for _, listed := range o.devices("") {
+		if listed.Version == 0 {
+			t.Errorf("%s has no version", listed.ID)
+		}
+		listed.Version = 0
 		got[listed.ID] = listed.Device
 		if listed.Availability != wattline.AvailabilityUp {
 			t.Errorf("%s is listed as %s", listed.ID, listed.Availability)
