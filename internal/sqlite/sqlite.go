@@ -1,7 +1,7 @@
-// Package sqlite opens SQLite files the one way that Wattline uses them: WAL,
-// every commit synced to disk, foreign keys on, the schema brought up to date,
-// and a damaged file set aside instead of a refusal to start. It is the only
-// package that imports the driver.
+// Package sqlite opens SQLite files the one way that Wattline uses them: WAL, made
+// for their owner alone, every commit synced to disk, foreign keys on, the schema
+// brought up to date, and a damaged file set aside instead of a refusal to start. It
+// is the only package that imports the driver.
 package sqlite
 
 import (
@@ -86,6 +86,9 @@ func open(ctx context.Context, path string, options Options) (db *DB, err error)
 			db = nil
 		}
 	}()
+	if err = makePrivate(path); err != nil {
+		return db, err
+	}
 	if db.writer, err = connect(path, 1, "synchronous(FULL)", "foreign_keys(1)", "journal_mode(WAL)"); err != nil {
 		return db, err
 	}
@@ -97,6 +100,16 @@ func open(ctx context.Context, path string, options Options) (db *DB, err error)
 	}
 	db.reader, err = connect(path, readers, "query_only(1)")
 	return db, err
+}
+
+// makePrivate makes the file, where it is missing, for its owner alone. SQLite gives
+// the files beside it the same mode. One that is there keeps the mode that it has.
+func makePrivate(path string) error {
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	return file.Close()
 }
 
 func connect(path string, connections int, pragmas ...string) (*sql.DB, error) {

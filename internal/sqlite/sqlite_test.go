@@ -74,6 +74,11 @@ func TestFile(t *testing.T) {
 		if err := insert(t, db, "watt"); err != nil {
 			t.Fatal(err)
 		}
+		for _, file := range []string{path, path + "-wal", path + "-shm"} {
+			if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
+				t.Errorf("%s is not for its owner alone: %v %v", file, info, err)
+			}
+		}
 		if n := count(t, db); n != 1 {
 			t.Errorf("a reader sees %d rows after a write, want 1", n)
 		}
