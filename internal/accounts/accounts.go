@@ -58,6 +58,10 @@ func Open(ctx context.Context, options Options) (*Accounts, error) {
 		options.Log = slog.New(slog.DiscardHandler)
 	}
 	db, err := sqlite.Open(ctx, options.Path, sqlite.Options{Migrations: migrations(), Readers: readers})
+	if sqlite.IsDamaged(err) {
+		// Not set aside like others: to begin anew would let nobody in, and tell nobody.
+		return nil, fmt.Errorf("tokens and users: %w; put a backup in its place, or move it away, after which everybody needs a new token", err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("tokens and users: %w", err)
 	}

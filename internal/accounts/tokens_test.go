@@ -259,3 +259,17 @@ func TestTheFirstAdmin(t *testing.T) {
 		}
 	})
 }
+
+func TestADamagedFileIsNotReplaced(t *testing.T) {
+	path := accounts.Path(t.TempDir())
+	damaged := []byte(strings.Repeat("not a database. ", 1000))
+	if err := os.WriteFile(path, damaged, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := accounts.Open(t.Context(), accounts.Options{Path: path}); err == nil || !strings.Contains(err.Error(), "put a backup in its place") {
+		t.Errorf("%v", err)
+	}
+	if kept, err := os.ReadFile(path); err != nil || !bytes.Equal(kept, damaged) {
+		t.Errorf("it is another file now: %v", err)
+	}
+}
