@@ -1,10 +1,12 @@
 package api
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/wattline/wattline/internal/accounts"
 	"github.com/wattline/wattline/internal/audit"
 	"github.com/wattline/wattline/internal/throttle"
 )
@@ -57,7 +59,8 @@ func (g *Gateway) recorded(action string, handle handler) handler {
 	}
 }
 
-// newRefusals bounds how many refusals of each token and user are kept: whoever may
+// newRefusals bounds how many refusals of each token and user, and of the strangers of
+// each address, are kept: whoever may
 // do nothing must not fill the disk with it, nor the queue of the others.
 func newRefusals() *throttle.Throttle {
 	return throttle.New(throttle.Options{PerSecond: 2, Burst: 2000, Keys: maxRated})
@@ -68,7 +71,7 @@ func newRefusals() *throttle.Throttle {
 func (g *Gateway) ended(ctx context.Context, by origin, entry audit.Entry, err error) {
 	entry = by.signs(entry)
 	entry.Outcome, entry.Code = audit.OutcomeOf(err)
-	if entry.Outcome == audit.Refused && g.refusals.Take(by.who) > 0 {
+	if entry.Outcome == audit.Refused && g.refusals.Take(cmp.Or(by.who, accounts.Network(by.remote))) > 0 {
 		g.meters.unaudited.Inc()
 		return
 	}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -166,4 +167,40 @@ func TestNothingIsDoneThatCannotBeAudited(t *testing.T) {
 	if asks := o.bus.asks(); len(asks) != 0 {
 		t.Errorf("%+v was sent", asks)
 	}
+}
+
+func TestWhoIsRefusedAllTheTimeDoesNotFillTheAudit(t *testing.T) {
+	counted := &countingAudit{}
+	o := open(t, func(options *api.Options) { options.Audit, options.Limits.RequestsPerS = counted, -1 })
+	o.guests.let("viewer", access.Principal{Name: "token:viewer", Role: access.Viewer, Scope: access.Everything()})
+	var ids []string
+	for i := range 900 {
+		ids = append(ids, fmt.Sprintf("%q", fmt.Sprint("nobody-", i)))
+	}
+	body := `{"selector":{"ids":[` + strings.Join(ids, ",") + `]},"action":"off"}`
+	for range 5 {
+		if a := o.doAs(t, "viewer", http.MethodPost, "/api/v1/commands", body); a.status != http.StatusOK {
+			t.Fatalf("%d %.300s", a.status, a.body)
+		}
+	}
+	if kept := counted.records.Load(); kept < 2000 || kept > 4000 {
+		t.Errorf("%d of 4500 refusals are kept", kept)
+	}
+	before := counted.records.Load()
+	o.doAs(t, "stranger", http.MethodGet, "/api/v1/devices", "")
+	if counted.records.Load() != before+1 {
+		t.Error("those of others are not kept any more")
+	}
+}
+
+// countingAudit counts what it is given.
+type countingAudit struct {
+	unreadableAudit
+
+	records atomic.Int64
+}
+
+func (c *countingAudit) Append(_ context.Context, entries ...audit.Entry) error {
+	c.records.Add(int64(len(entries)))
+	return nil
 }
