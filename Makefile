@@ -112,6 +112,10 @@ openapi: ## Write openapi/ anew from the comments in api/
 	@tools/build.sh swag swag
 	PATH="$(CURDIR)/$(TOOLS):$$PATH" go generate ./openapi
 
+.PHONY: examples
+examples: ## Take the examples of the description from the answers of the tests
+	go test -count=1 -run '^TestEveryDescribedAnswer' ./api -args -examples
+
 .PHONY: docs
 docs: ## Build the documentation into docs/_build/html; a warning is an error
 	@[ -x .cache/docs/bin/sphinx-build ] && [ .cache/docs/bin/sphinx-build -nt docs/requirements.txt ] || { \

@@ -147,6 +147,7 @@ func TestEveryDescribedAnswerIsGivenAndIsAsDescribed(t *testing.T) {
 			}
 		}
 	}
+	answered.settle(t)
 }
 
 // everyStranger asks without a valid token, and too often.

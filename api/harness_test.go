@@ -34,9 +34,8 @@ type office struct {
 	bus       *fakeBus
 	guests    *guests
 	validator *openapitest.Validator
-	tokenID   string          // of a token, with withAccounts
-	forget    func()          // ends the keeping of commands
-	seen      map[string]bool // operation id and status
+	tokenID   string // of a token, with withAccounts
+	forget    func() // ends the keeping of commands
 }
 
 func open(t testing.TB, change ...func(*api.Options)) *office {
@@ -68,7 +67,7 @@ func open(t testing.TB, change ...func(*api.Options)) *office {
 	for range cap(fake.subscribed) {
 		<-fake.subscribed
 	}
-	o := &office{Gateway: gateway, bus: fake, guests: known, forget: forget, validator: validator, seen: map[string]bool{}}
+	o := &office{Gateway: gateway, bus: fake, guests: known, forget: forget, validator: validator}
 	if options.Accounts != nil {
 		tokens, err := options.Accounts.Tokens(t.Context())
 		if err != nil || len(tokens) == 0 {
@@ -229,7 +228,7 @@ func (o *office) check(t testing.TB, r *http.Request, a answer) {
 	operation, documented := o.validator.Find(asGet)
 	switch {
 	case documented && a.status != http.StatusNotModified:
-		o.seen[operation.ID+" "+http.StatusText(a.status)] = true
+		answered.keep(operation.ID, a)
 		if err := o.validator.Response(asGet, a.status, a.header, a.body); err != nil {
 			t.Errorf("%s %s answers %d otherwise than described: %v\n%.500s", r.Method, r.URL, a.status, err, a.body)
 		}

@@ -18,6 +18,6 @@ tools/build.sh swag swag
   --requiredByDefault --useStructName --overridesFile openapi/swag.overrides \
   --outputTypes json --output "$swagger"
 mkdir -p "$out/openapi" "$out/docs" "$out/client"
-go run ./openapi/generate "$swagger/swagger.json" "$out/openapi/openapi.json" "$out/docs/rest.md"
+go run ./openapi/generate "$swagger/swagger.json" openapi/examples.json "$out/openapi/openapi.json" "$out/docs/rest.md"
 tools/build.sh client oapi-codegen
 .cache/bin/oapi-codegen -config openapi/client.yaml -o "$out/client/client.gen.go" "$out/openapi/openapi.json"

@@ -12,7 +12,11 @@ import (
 )
 
 // convert makes OpenAPI 3 of Swagger 2 and says what Swagger 2 or swag cannot.
-func convert(swagger []byte) (*openapi3.T, error) {
+func convert(swagger, answers []byte) (*openapi3.T, error) {
+	var answered map[string]map[string]any
+	if err := json.Unmarshal(answers, &answered); err != nil {
+		return nil, fmt.Errorf("read the examples: %w", err)
+	}
 	var old openapi2.T
 	if err := json.Unmarshal(swagger, &old); err != nil {
 		return nil, fmt.Errorf("read swagger: %w", err)
@@ -33,7 +37,7 @@ func convert(swagger []byte) (*openapi3.T, error) {
 			guard(document, operation)
 			problems(operation)
 			streams(operation)
-			anything(operation)
+			illustrate(operation, answered[operation.OperationID])
 			freeParameters(path, operation)
 			for _, parameter := range operation.Parameters {
 				refine(parameter.Value.Schema)
@@ -147,12 +151,16 @@ func streams(operation *openapi3.Operation) {
 	}
 }
 
-// anything says that an answer of which nothing is known may be null as well.
-func anything(operation *openapi3.Operation) {
-	for _, response := range operation.Responses.Map() {
-		for _, media := range response.Value.Content {
-			if media.Schema != nil && media.Schema.Ref == "" && media.Schema.Value.Type == nil {
-				media.Schema.Value.Nullable = true
+// illustrate gives the answers in JSON their examples, by status.
+func illustrate(operation *openapi3.Operation, examples map[string]any) {
+	for status, example := range examples {
+		response := operation.Responses.Value(status)
+		if response == nil {
+			continue
+		}
+		for kind, media := range response.Value.Content {
+			if kind == "application/json" || kind == problemType {
+				media.Example = example
 			}
 		}
 	}

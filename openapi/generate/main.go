@@ -1,7 +1,7 @@
 // Command generate makes an OpenAPI 3 document of swag's Swagger 2, and the REST
 // reference of the documentation out of that:
 //
-//	generate swagger.json openapi.json rest.md
+//	generate swagger.json examples.json openapi.json rest.md
 package main
 
 import (
@@ -21,14 +21,18 @@ func main() {
 }
 
 func run(args []string) error {
-	if len(args) != 3 {
-		return fmt.Errorf("got %d arguments, want swagger.json openapi.json rest.md", len(args))
+	if len(args) != 4 {
+		return fmt.Errorf("got %d arguments, want swagger.json examples.json openapi.json rest.md", len(args))
 	}
 	swagger, err := os.ReadFile(args[0]) //nolint:gosec // a program for whoever builds
 	if err != nil {
 		return err
 	}
-	document, err := convert(swagger)
+	examples, err := os.ReadFile(args[1]) //nolint:gosec // a program for whoever builds
+	if err != nil {
+		return err
+	}
+	document, err := convert(swagger, examples)
 	if err != nil {
 		return err
 	}
@@ -36,10 +40,10 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(args[1], text, 0o644); err != nil { //nolint:gosec // read by everyone
+	if err := os.WriteFile(args[2], text, 0o644); err != nil { //nolint:gosec // read by everyone
 		return err
 	}
-	return os.WriteFile(args[2], []byte(reference(document)), 0o644) //nolint:gosec // read by everyone
+	return os.WriteFile(args[3], []byte(reference(document)), 0o644) //nolint:gosec // read by everyone
 }
 
 // encode indents, so that a change shows as one.

@@ -40,11 +40,28 @@ func New() (*Validator, error) {
 	for _, schema := range document.Components.Schemas {
 		closeObject(schema.Value)
 	}
+	for _, path := range document.Paths.Map() {
+		for _, operation := range path.Operations() {
+			anything(operation)
+		}
+	}
 	router, err := gorillamux.NewRouter(document)
 	if err != nil {
 		return nil, fmt.Errorf("the description's paths: %w", err)
 	}
 	return &Validator{document: document, router: router}, nil
+}
+
+// anything lets an answer of which nothing is known be null: the library takes only
+// what says so itself, which OpenAPI 3.0 does not allow without a type.
+func anything(operation *openapi3.Operation) {
+	for _, response := range operation.Responses.Map() {
+		for _, media := range response.Value.Content {
+			if media.Schema != nil && media.Schema.Ref == "" && media.Schema.Value.Type == nil {
+				media.Schema.Value.Nullable = true
+			}
+		}
+	}
 }
 
 func closeObject(schema *openapi3.Schema) {

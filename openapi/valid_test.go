@@ -8,6 +8,14 @@ import (
 	"testing"
 )
 
+// TestAnotherValidatorFindsNoFault looks at the examples too.
+func TestAnotherValidatorFindsNoFault(t *testing.T) {
+	spectral := exec.CommandContext(t.Context(), "../tools/npm/node_modules/.bin/spectral", "lint", "--ruleset", "../tools/npm/spectral.yaml", "openapi.json")
+	if said, err := spectral.CombinedOutput(); err != nil {
+		t.Errorf("%v (make deps provides spectral)\n%s", err, said)
+	}
+}
+
 func TestNothingThatWasReleasedIsBroken(t *testing.T) {
 	if said, err := exec.CommandContext(t.Context(), "./breaking.sh").CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, said)
