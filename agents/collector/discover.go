@@ -141,7 +141,7 @@ func (c *Collector) begin(query wattline.DiscoverQuery) error {
 // of these that are small enough.
 func (c *Collector) plan(named []string) (kasa.Discovery, error) {
 	if len(named) == 0 {
-		return kasa.Discovery{Within: c.options.Networks, Networks: sweepable(c.options.Networks, 1)}, nil
+		return kasa.Discovery{Within: c.options.Networks, Networks: sweepable(c.options.Networks, unaskedAddresses)}, nil
 	}
 	networks, err := fence.Parse(named)
 	if err != nil {
@@ -154,7 +154,7 @@ func (c *Collector) plan(named []string) (kasa.Discovery, error) {
 			})
 		}
 	}
-	if len(sweepable(networks, 1)) < len(networks) {
+	if len(sweepable(networks, kasa.MaxSweep)) < len(networks) {
 		return kasa.Discovery{}, wattline.Invalid(wattline.FieldError{
 			Field: "networks", Reason: fmt.Sprintf("have more than %d addresses: name smaller ones", kasa.MaxSweep),
 		})

@@ -29,7 +29,10 @@ const (
 	seekTime          = 30 * time.Second
 	seekPerSecond     = 10
 	seekPerSecondMost = 100
-	movedTimeout      = 10 * time.Second
+	// unaskedAddresses is how many addresses are tried without being named: in an
+	// office's own network, and not in all that may be one.
+	unaskedAddresses = 4096
+	movedTimeout     = 10 * time.Second
 )
 
 // seek searches the plugs that are not where they should be, until the context ends.
@@ -122,7 +125,7 @@ func (c *Collector) seeking(devices map[string][]string) kasa.Discovery {
 			}
 		}
 	}
-	d.Networks = sweepable(slices.Concat(near, c.options.Networks), len(d.Ports))
+	d.Networks = sweepable(slices.Concat(near, c.options.Networks), unaskedAddresses/max(len(d.Ports), 1))
 	addresses := 0
 	for _, n := range d.Networks {
 		addresses += 1 << (n.Addr().BitLen() - n.Bits())
@@ -131,16 +134,16 @@ func (c *Collector) seeking(devices map[string][]string) kasa.Discovery {
 	return d
 }
 
-// sweepable is as many of the networks, in their order, as one search may try.
-func sweepable(networks []netip.Prefix, ports int) (some []netip.Prefix) {
-	room := kasa.MaxSweep
+// sweepable is as many of the networks, in their order, as have no more addresses
+// together.
+func sweepable(networks []netip.Prefix, addresses int) (some []netip.Prefix) {
+	const most = 16 // bits, so that nothing overflows
 	for _, network := range networks {
 		hostBits := network.Addr().BitLen() - network.Bits()
-		if hostBits > 16 || (1<<hostBits)*max(ports, 1) > room {
-			continue
+		if hostBits <= most && 1<<hostBits <= addresses {
+			addresses -= 1 << hostBits
+			some = append(some, network)
 		}
-		room -= (1 << hostBits) * max(ports, 1)
-		some = append(some, network)
 	}
 	return some
 }

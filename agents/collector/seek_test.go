@@ -127,7 +127,7 @@ func seek(t *testing.T, do func(*testing.T, *site)) {
 func (s *site) start(t *testing.T) (stop func()) {
 	t.Helper()
 	c := collector.New(collector.Options{
-		Bus: s.bus, Plugs: s.lan, Finder: s.lan, Networks: fence.Networks{netip.MustParsePrefix("10.1.0.0/22"), netip.MustParsePrefix("10.2.0.0/15")},
+		Bus: s.bus, Plugs: s.lan, Finder: s.lan, Networks: fence.Networks{netip.MustParsePrefix("10.1.0.0/22"), netip.MustParsePrefix("10.2.0.0/15"), netip.MustParsePrefix("192.168.0.0/16")},
 		Journal: s.journal, Site: "hq", Log: slog.New(slog.DiscardHandler),
 	})
 	ctx, cancel := context.WithCancel(t.Context())
@@ -460,7 +460,7 @@ func TestASearchIsStartedOnceAndAskedAfter(t *testing.T) {
 		}{
 			"nobody's":             {wattline.DiscoverQuery{Job: "job-9"}, wattline.CodeNotFound},
 			"without an id":        {wattline.DiscoverQuery{Start: true}, wattline.CodeInvalid},
-			"of other networks":    {wattline.DiscoverQuery{Job: "job-3", Start: true, Networks: []string{"192.168.0.0/24"}}, wattline.CodeInvalid},
+			"of other networks":    {wattline.DiscoverQuery{Job: "job-3", Start: true, Networks: []string{"172.20.0.0/24"}}, wattline.CodeInvalid},
 			"of too large ones":    {wattline.DiscoverQuery{Job: "job-3", Start: true, Networks: []string{"10.2.0.0/15"}}, wattline.CodeInvalid},
 			"of what is none":      {wattline.DiscoverQuery{Job: "job-3", Start: true, Networks: []string{"10.1.0.1/22"}}, wattline.CodeInvalid},
 			"of a page before all": {wattline.DiscoverQuery{Job: "job-1", After: -1}, wattline.CodeInvalid},
