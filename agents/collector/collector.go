@@ -115,6 +115,9 @@ func New(options Options) *Collector {
 	if options.MaxExchanges == 0 {
 		options.MaxExchanges = defaultMaxExchanges
 	}
+	if len(options.Networks) == 0 {
+		options.Finder = nil // there is nowhere to search
+	}
 	c := &Collector{
 		options: options, log: options.Log.With("role", wattline.RoleCollector),
 		metrics:     newMetrics(options.Metrics),
