@@ -35,6 +35,7 @@ type Gateway struct {
 	streams    *streams
 	rates      rates
 	refusals   *throttle.Throttle
+	callbacks  *throttle.Throttle
 	live       *live.Hub
 	background *background
 	// loopback tells that only this machine can reach the listener.
@@ -64,6 +65,7 @@ func New(options Options) (*Gateway, error) {
 	g.shadow.news = news{g.live, options.Log}
 	g.background = newBackground(options.Limits.Background)
 	g.rates, g.refusals = newRates(options.Limits), newRefusals()
+	g.callbacks = newCallbacks()
 	g.streams = newStreams(options.Limits.Streams, options.Log, options.Metrics)
 	if g.engine, err = g.routes(); err != nil {
 		return nil, err

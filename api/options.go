@@ -13,6 +13,7 @@ import (
 	"github.com/wattline/wattline/api/live"
 	"github.com/wattline/wattline/internal/accounts"
 	"github.com/wattline/wattline/internal/commandlog"
+	"github.com/wattline/wattline/internal/oidc"
 	"github.com/wattline/wattline/internal/telemetry"
 )
 
@@ -27,6 +28,9 @@ type Options struct {
 	Identities Identities
 	// Accounts are the tokens and users that the API manages; nil for none.
 	Accounts *accounts.Accounts
+	// OIDC is where people without a user here sign in; nil for nowhere. It needs
+	// Accounts, which keep their sessions.
+	OIDC *oidc.Provider
 	// Audit keeps who did or tried what; nil for nobody.
 	Audit Audit
 	// Commands keeps which commands were given. It must be written while the gateway
@@ -150,6 +154,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.Commands == nil {
 		return o, errors.New("api: no log of commands")
+	}
+	if o.OIDC != nil && o.Accounts == nil {
+		return o, errors.New("api: sign-in at a provider without accounts")
 	}
 	if o.Timezone == nil {
 		o.Timezone = time.UTC

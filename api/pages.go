@@ -1,9 +1,11 @@
 package api
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
+	"html"
 	"net/http"
 	"strings"
 
@@ -34,7 +36,7 @@ func (g *Gateway) pageRoutes() []openRoute {
 			c.Redirect(http.StatusFound, "/docs")
 			return nil
 		}},
-		page("/docs", "web/docs.html", "text/html; charset=utf-8"),
+		{http.MethodGet, "/docs", g.docsPage()},
 		page("/docs/docs.js", "web/docs.js", "text/javascript; charset=utf-8"),
 		page("/docs/rapidoc-min.js", "web/rapidoc-min.js", "text/javascript; charset=utf-8"),
 		page("/docs/rapidoc-min.js.LICENSE.txt", "web/rapidoc-min.js.LICENSE.txt", "text/plain; charset=utf-8"),
@@ -42,15 +44,32 @@ func (g *Gateway) pageRoutes() []openRoute {
 	}
 }
 
-// servePage serves an embedded file, which a browser may keep as long as its
-// digest is the same.
+// docsPage offers the provider to sign in at, where there is one.
+func (g *Gateway) docsPage() handler {
+	content, err := web.ReadFile("web/docs.html")
+	if err != nil {
+		return func(*gin.Context) error { return err }
+	}
+	offer := ""
+	if g.options.OIDC != nil {
+		offer = `<a href="/api/v1/session/oidc">Sign in with ` + html.EscapeString(g.options.OIDC.Host()) + `</a> <span>or</span>`
+	}
+	return serveContent(bytes.Replace(content, []byte("<!-- provider -->"), []byte(offer), 1), "text/html; charset=utf-8")
+}
+
+// servePage serves an embedded file.
 func servePage(file, kind string) handler {
 	content, err := web.ReadFile(file)
+	if err != nil {
+		return func(*gin.Context) error { return err }
+	}
+	return serveContent(content, kind)
+}
+
+// serveContent serves what a browser may keep as long as its digest is the same.
+func serveContent(content []byte, kind string) handler {
 	tag := digestOf(content)
 	return func(c *gin.Context) error {
-		if err != nil {
-			return err
-		}
 		c.Header("Content-Security-Policy", pageSecurity)
 		return writeTagged(c, tag, kind, content)
 	}

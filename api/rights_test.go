@@ -31,7 +31,7 @@ func inScope(t testing.TB, role access.Role, text string) access.Principal {
 
 func TestEveryRouteButHealthAndThePagesNeedsAToken(t *testing.T) {
 	o := open(t)
-	openToAll := []string{"/", "/-/healthy", "/-/ready"}
+	openToAll := []string{"/", "/-/healthy", "/-/ready", "/api/v1/session/oidc", "/api/v1/session/oidc/callback"}
 	for _, route := range o.Routes() {
 		method, path, _ := strings.Cut(route, " ")
 		if slices.Contains(openToAll, path) || route == "POST /api/v1/session" || path == "/docs" || strings.HasPrefix(path, "/docs/") {

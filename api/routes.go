@@ -87,6 +87,8 @@ type openRoute struct {
 func (g *Gateway) openRoutes() []openRoute {
 	return []openRoute{
 		{http.MethodPost, "/api/v1/session", g.withAccounts(g.signIn)},
+		{http.MethodGet, "/api/v1/session/oidc", g.withProvider(g.beginOIDC)},
+		{http.MethodGet, "/api/v1/session/oidc/callback", g.withProvider(g.finishOIDC)},
 		{http.MethodGet, "/-/healthy", g.getHealthy},
 		{http.MethodGet, "/-/ready", g.getReady},
 	}

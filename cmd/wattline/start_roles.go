@@ -179,6 +179,9 @@ func (p *process) startGateway(ctx context.Context) error {
 	if err := p.secureHTTP(&options); err != nil {
 		return err
 	}
+	if options.OIDC, err = p.signInProvider(ctx); err != nil {
+		return err
+	}
 	gateway, err := api.New(options)
 	if err != nil {
 		return err

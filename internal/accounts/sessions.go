@@ -1,6 +1,7 @@
 package accounts
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -28,6 +29,8 @@ type NewSession struct {
 	Principal access.Principal
 	// RemoteAddr is that of the request.
 	RemoteAddr string
+	// Max ends it before SessionMax does; 0 does not.
+	Max time.Duration
 }
 
 // Session is one that has begun.
@@ -80,7 +83,8 @@ func (a *Accounts) checkPassword(ctx context.Context, s SignIn) error {
 
 // StartSession begins a session for somebody whose identity has been established.
 func (a *Accounts) StartSession(ctx context.Context, wanted NewSession) (Session, error) {
-	begun := Session{Principal: wanted.Principal, Secret: newSecret(), Expires: time.Now().Add(a.options.SessionMax)}
+	longest := min(cmp.Or(wanted.Max, a.options.SessionMax), a.options.SessionMax)
+	begun := Session{Principal: wanted.Principal, Secret: newSecret(), Expires: time.Now().Add(longest)}
 	var user, role, scope sql.NullString
 	if wanted.User != "" {
 		owner, err := a.User(ctx, wanted.User)
@@ -125,6 +129,15 @@ func (a *Accounts) EndSession(ctx context.Context, r *http.Request) error {
 	hash := digestOf(secret)
 	return a.change(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `DELETE FROM sessions WHERE hash = ?`, hash[:])
+		return err
+	})
+}
+
+// EndProvided ends the sessions of all whom a provider vouched for: what their groups
+// give may have been changed since.
+func (a *Accounts) EndProvided(ctx context.Context) error {
+	return a.change(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `DELETE FROM sessions WHERE user IS NULL`)
 		return err
 	})
 }

@@ -157,6 +157,26 @@ func TestSessions(t *testing.T) {
 			_, err = a.StartSession(t.Context(), accounts.NewSession{Principal: access.Principal{Name: "oidc:nobody"}})
 			wantCode(t, err, wattline.CodeInvalid)
 		})
+		step(t, "of such end sooner where that is wanted, and all at once", func(t *testing.T) {
+			eva := accounts.NewSession{Principal: access.Principal{Name: "oidc:eva", Role: access.Viewer, Scope: access.Everything()}, Max: time.Hour}
+			start := func() accounts.Session {
+				session, err := a.StartSession(t.Context(), eva)
+				if err != nil {
+					t.Fatal(err)
+				}
+				accepted(t, a, withSession(http.MethodGet, session), "oidc:eva")
+				return session
+			}
+			short := start()
+			time.Sleep(time.Hour)
+			refused(t, a, withSession(http.MethodGet, short))
+			ended, stays := start(), mustSignIn(t, a)
+			if err := a.EndProvided(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			refused(t, a, withSession(http.MethodGet, ended))
+			accepted(t, a, withSession(http.MethodGet, stays), "user:ana")
+		})
 		step(t, "of one user are bounded: the first makes room", func(t *testing.T) {
 			first := mustSignIn(t, a)
 			for range 20 {

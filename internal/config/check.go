@@ -57,6 +57,7 @@ func (c Config) check() error {
 	_, err := fence.Parse(c.Networks)
 	found.check("networks", err)
 	c.checkHTTP(&found)
+	c.checkOIDC(&found)
 	c.checkLive(&found)
 	c.checkBroker(&found)
 	c.checkBrokerTLS(&found)

@@ -33,6 +33,8 @@ type Config struct {
 	Hosts []string `yaml:"hosts"`
 	// CORS lets pages of other origins use the API.
 	CORS CORS `yaml:"cors"`
+	// OIDC is a provider at which people sign in.
+	OIDC OIDC `yaml:"oidc"`
 	// Compatibility answers the routes of the IoToad system too.
 	Compatibility bool `yaml:"compatibility"`
 	// MetricsListen is where /metrics, /-/healthy and /-/ready are served besides
@@ -166,6 +168,7 @@ func Default() Config {
 		ArchiveRetention: twoYears,
 		AuditRetention:   twoYears,
 		Limits:           Limits{RequestsPerS: 200, Burst: 2000},
+		OIDC:             OIDC{Scopes: []string{"profile", "email"}, NameClaim: "sub", GroupsClaim: "groups"},
 		Influx:           Influx{Retention: twoYears},
 		Journal:          Journal{MaxMegabytes: 1024, MaxAge: 30 * 24 * time.Hour},
 		Live:             Live{Connections: 4096, ConnectionsEach: 256},

@@ -1,0 +1,75 @@
+package oidc
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	gooidc "github.com/coreos/go-oidc/v3/oidc"
+	"golang.org/x/oauth2"
+
+	"github.com/wattline/wattline"
+)
+
+// discovery is what the provider says of itself, once it has been asked.
+type discovery struct {
+	// turn holds what follows; whoever waits for it can go.
+	turn   chan struct{}
+	found  *found
+	failed time.Time
+}
+
+// found is a provider that has been reached.
+type found struct {
+	config   *oauth2.Config
+	verifier *gooidc.IDTokenVerifier
+}
+
+// discover asks the provider what it is, the first time that somebody signs in. One that
+// could not be reached is asked again by whoever signs in after a pause, and others
+// are told at once: anybody can have us ask.
+func (p *Provider) discover(ctx context.Context) (*found, error) {
+	d := &p.discovery
+	select {
+	case d.turn <- struct{}{}:
+		defer func() { <-d.turn }()
+	case <-ctx.Done():
+		return nil, unreachable()
+	}
+	if d.found != nil {
+		return d.found, nil
+	}
+	if time.Since(d.failed) < p.options.Retry {
+		return nil, unreachable()
+	}
+	// It is for all who wait, whether or not who came first still does.
+	asking, cancel := p.asking(context.WithoutCancel(ctx))
+	defer cancel()
+	provider, err := gooidc.NewProvider(asking, p.options.Issuer)
+	if err != nil {
+		d.failed = time.Now()
+		p.log.Warn("the provider for signing in cannot be used; it is tried again", "error", shortened(err.Error()))
+		return nil, unreachable()
+	}
+	d.found = &found{
+		config: &oauth2.Config{
+			ClientID: p.options.ClientID, ClientSecret: p.options.ClientSecret, Endpoint: provider.Endpoint(),
+			RedirectURL: p.options.RedirectURL, Scopes: p.options.Scopes,
+		},
+		verifier: provider.VerifierContext(asking, &gooidc.Config{
+			ClientID: p.options.ClientID,
+			Now:      func() time.Time { return time.Now().Add(-skew) },
+		}),
+	}
+	return d.found, nil
+}
+
+func unreachable() error {
+	return wattline.Errorf(wattline.CodeNoResponder, "the provider for signing in does not answer as one; the log says why")
+}
+
+// shortened bounds what a provider can put into the log.
+func shortened(text string) string {
+	const longest = 300
+	return strings.ToValidUTF8(text[:min(len(text), longest)], "")
+}
