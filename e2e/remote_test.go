@@ -68,7 +68,7 @@ func TestTheCommandLineOfARunningGateway(t *testing.T) {
 		w.Stop()
 	})
 	t.Run("a token that is not valid is said to be so", func(t *testing.T) {
-		o.in(t).write("wrong.token", "wl_" + strings.Repeat("A", 26) + "\n")
+		o.in(t).write("wrong.token", "wl_"+strings.Repeat("A", 26)+"\n")
 		if got := asked(t, 1, "state", "desk-1", "--token-file", "wrong.token"); !strings.Contains(got.stderr, "unauthenticated") {
 			t.Error(got.stderr)
 		}
