@@ -40,8 +40,8 @@ func newCheck(logging *logOptions) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "check",
 		Short: "Try the configuration, the broker, the store and each plug",
-		Long: `Try the configuration, the broker, the store and each plug, one by one, and say
-what is wrong with each. Nothing is switched and nothing is written. The exit code
+		Long: `Try the configuration, the broker, the store, the provider that people sign in at and
+each plug, one by one, and say what is wrong with each. Nothing is switched and nothing is written. The exit code
 is 1 if anything is not in order. With a credential of the broker's, a running
 process of the same name is disconnected from the broker for a moment.`,
 		Example: `  wattline check -c wattline.yaml
@@ -67,6 +67,7 @@ func runCheck(ctx context.Context, out io.Writer, file string, asJSON bool, log 
 	if err == nil {
 		c.checkBroker(ctx, loaded)
 		c.checkStore(ctx, loaded)
+		c.checkProvider(ctx, loaded)
 		c.checkPlugs(ctx, loaded.Registered())
 	}
 	if asJSON {
@@ -156,6 +157,18 @@ func survey(ctx context.Context, opened store.Store) ([]string, error) {
 		return s.Survey(ctx)
 	}
 	return nil, opened.Ping(ctx)
+}
+
+// checkProvider asks where people sign in, if they do, whether it is one.
+func (c *checker) checkProvider(ctx context.Context, loaded config.Config) {
+	if !loaded.OIDC.On() {
+		return
+	}
+	provider, err := newProvider(loaded, c.log)
+	if err == nil {
+		err = provider.Check(ctx)
+	}
+	c.found("sign-in provider", err, loaded.OIDC.Issuer)
 }
 
 // checkPlugs asks every plug, several at a time, and tells of them in order.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/x509"
 	"fmt"
+	"log/slog"
 
 	"github.com/wattline/wattline/internal/access"
 	"github.com/wattline/wattline/internal/config"
@@ -11,32 +12,37 @@ import (
 	"github.com/wattline/wattline/internal/tlsfiles"
 )
 
-// signInProvider is where people sign in; nil where none is configured. It is asked
-// nothing yet. Sessions by an earlier configuration end.
+// signInProvider is where people sign in; nil where none is configured. Sessions by an
+// earlier configuration end.
 func (p *process) signInProvider(ctx context.Context) (*oidc.Provider, error) {
 	if err := p.accounts.EndProvided(ctx); err != nil {
 		return nil, err
 	}
-	wanted := p.Config.OIDC
-	if !wanted.On() {
+	if !p.Config.OIDC.On() {
 		return nil, nil //nolint:nilnil // none is wanted
 	}
-	secret, err := p.Config.OIDCSecret()
+	return newProvider(p.Config, p.log)
+}
+
+// newProvider is the provider that is configured. It is asked nothing yet.
+func newProvider(c config.Config, log *slog.Logger) (*oidc.Provider, error) {
+	secret, err := c.OIDCSecret()
 	if err != nil {
 		return nil, err
 	}
-	roots, err := providerRoots(p.Config)
+	roots, err := providerRoots(c)
 	if err != nil {
 		return nil, err
 	}
-	rights, err := providerRights(wanted.Rights)
+	rights, err := providerRights(c.OIDC.Rights)
 	if err != nil {
 		return nil, err
 	}
+	wanted := c.OIDC
 	return oidc.New(oidc.Options{
 		Issuer: wanted.Issuer, ClientID: wanted.ClientID, ClientSecret: secret, RedirectURL: wanted.RedirectURL,
 		Scopes: wanted.Scopes, NameClaim: wanted.NameClaim, GroupsClaim: wanted.GroupsClaim, Rights: rights,
-		Roots: roots, Log: p.log,
+		Roots: roots, Log: log,
 	})
 }
 

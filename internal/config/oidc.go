@@ -94,7 +94,7 @@ func (c Config) checkOIDC(found *checker) {
 func safeURL(text string) (*url.URL, error) {
 	parsed, err := url.Parse(text)
 	if err != nil || parsed.Hostname() == "" || parsed.User != nil || parsed.RawQuery != "" || parsed.Fragment != "" ||
-		parsed.Scheme != "https" && !(parsed.Scheme == "http" && onLoopback(parsed.Hostname())) {
+		parsed.Scheme != "https" && (parsed.Scheme != "http" || !onLoopback(parsed.Hostname())) {
 		return nil, errors.New("must be a URL of https, without a user and a query; http is for loopback only")
 	}
 	return parsed, nil
@@ -107,7 +107,7 @@ func onLoopback(host string) bool {
 
 // OIDCSecret is the client's secret at the provider.
 func (c Config) OIDCSecret() (string, error) {
-	const variable, key = "WATTLINE_OIDC_CLIENT_SECRET", "oidc.client_secret_file" //nolint:gosec // their names
+	const variable, key = "WATTLINE_OIDC_CLIENT_SECRET", "oidc.client_secret_file"
 	secret, err := c.secret(variable, key, c.OIDC.ClientSecretFile)
 	if err == nil && secret == "" {
 		err = fmt.Errorf("%s is missing, and so is %s", key, variable)

@@ -45,24 +45,30 @@ const (
 	secureCookieName = "__Host-" + cookieName
 )
 
-// cookie is what the browser keeps until it comes back. Lax, because it comes back from
-// another site.
+// cookie is what the browser keeps until it comes back.
 func (a attempt) cookie(secure bool) *http.Cookie {
-	c := noCookie(secure)
-	c.Value = a.secret + "." + base64.RawURLEncoding.EncodeToString([]byte(a.returnTo))
-	c.MaxAge = int(attemptTime.Seconds())
-	return c
+	value := a.secret + "." + base64.RawURLEncoding.EncodeToString([]byte(a.returnTo))
+	return cookieOf(secure, value, int(attemptTime.Seconds()))
 }
 
 func noCookie(secure bool) *http.Cookie {
-	//nolint:gosec // over plain HTTP a browser would not send a secure one
-	c := &http.Cookie{
-		Name: cookieName, Path: "/", MaxAge: -1, HttpOnly: true, Secure: secure, SameSite: http.SameSiteLaxMode,
+	const atOnce = -1
+	return cookieOf(secure, "", atOnce)
+}
+
+func cookieOf(secure bool, value string, seconds int) *http.Cookie {
+	//nolint:gosec // Lax, for it comes back from another site; over plain HTTP a browser would not send a secure one
+	return &http.Cookie{
+		Name: nameOfCookie(secure), Value: value, MaxAge: seconds, Path: "/",
+		HttpOnly: true, Secure: secure, SameSite: http.SameSiteLaxMode,
 	}
+}
+
+func nameOfCookie(secure bool) string {
 	if secure {
-		c.Name = secureCookieName
+		return secureCookieName
 	}
-	return c
+	return cookieName
 }
 
 // secure tells whether a request came over TLS: to this process, or to a proxy that
@@ -71,7 +77,7 @@ func secure(r *http.Request) bool { return r.TLS != nil || r.URL.Scheme == "http
 
 // attemptOf is what a browser has begun.
 func attemptOf(r *http.Request) (a attempt, begun bool) {
-	c, err := r.Cookie(noCookie(secure(r)).Name)
+	c, err := r.Cookie(nameOfCookie(secure(r)))
 	if err != nil {
 		return attempt{}, false
 	}

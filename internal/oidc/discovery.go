@@ -64,6 +64,14 @@ func (p *Provider) discover(ctx context.Context) (*found, error) {
 	return d.found, nil
 }
 
+// Check asks the provider what it is, for whoever wants to know what is wrong with it.
+func (p *Provider) Check(ctx context.Context) error {
+	asking, cancel := p.asking(ctx)
+	defer cancel()
+	_, err := gooidc.NewProvider(asking, p.options.Issuer)
+	return err
+}
+
 func unreachable() error {
 	return wattline.Errorf(wattline.CodeNoResponder, "the provider for signing in does not answer as one; the log says why")
 }

@@ -2,6 +2,8 @@ package oidc_test
 
 import (
 	"bytes"
+	"crypto/x509"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -305,6 +307,65 @@ func TestAProviderThatIsAwayIsAskedAgainLater(t *testing.T) {
 		o := open(t, func(options *oidc.Options) { options.Issuer += "/" })
 		_, err := o.Begin(get(redirectURL), "")
 		o.refused(t, err, wattline.CodeNoResponder)
+	})
+}
+
+func TestAProviderIsReachedWithCare(t *testing.T) {
+	var spaces int
+	mux := http.NewServeMux()
+	server := httptest.NewTLSServer(mux)
+	defer server.Close()
+	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+	mux.HandleFunc("/.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintf(w, `{"issuer":%q,%*s"authorization_endpoint":"https://a","token_endpoint":"https://b","jwks_uri":"https://c"}`, server.URL, spaces, "")
+	})
+	mux.HandleFunc("/moved/.well-known/openid-configuration", func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "/.well-known/openid-configuration", http.StatusFound)
+	})
+	known := x509.NewCertPool()
+	known.AddCert(server.Certificate())
+	for name, c := range map[string]struct {
+		path   string
+		roots  *x509.CertPool
+		spaces int
+		works  bool
+	}{
+		"by a certificate of the given authority": {roots: known, works: true},
+		"not by one that nobody knows":            {},
+		"not by a redirect":                       {roots: known, path: "/moved"},
+		"not by an endless answer":                {roots: known, spaces: 2 << 20},
+	} {
+		t.Run(name, func(t *testing.T) {
+			spaces = c.spaces
+			p, err := oidc.New(oidc.Options{
+				Issuer: server.URL + c.path, ClientID: "w", ClientSecret: "s", RedirectURL: redirectURL, Roots: c.roots,
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := p.Check(t.Context()); (err == nil) != c.works {
+				t.Errorf("the check says %v", err)
+			}
+			if _, err := p.Begin(get(redirectURL), ""); (err == nil) != c.works {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+}
+
+func FuzzAnswersOfBrowsers(f *testing.F) {
+	p, err := oidc.New(oidc.Options{Issuer: "https://id.invalid", ClientID: "w", ClientSecret: "s", RedirectURL: redirectURL})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add("ABCDEFGHIJKLMNOPQRSTUVWXYZ.L2RvY3M", "state=x&code=y")
+	f.Add("", "error=%zz&iss")
+	f.Fuzz(func(t *testing.T, cookie, query string) {
+		r := get(redirectURL, &http.Cookie{Name: "__Host-wattline_oidc", Value: cookie})
+		r.URL.RawQuery = query
+		if _, err := p.Finish(r); err == nil || wattline.AsError(err).Code != wattline.CodeUnauthenticated {
+			t.Errorf("got %v", err)
+		}
 	})
 }
 

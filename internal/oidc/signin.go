@@ -62,7 +62,7 @@ func (p *Provider) Finish(r *http.Request) (SignedIn, error) {
 	answer := r.URL.Query()
 	if !is || !same(single(answer, "state"), begun.state()) {
 		return SignedIn{}, wattline.Errorf(wattline.CodeUnauthenticated,
-			"this sign-in was not begun in this browser, or more than %v ago: begin again", attemptTime)
+			"this sign-in was not begun in this browser, or more than %.0f minutes ago: begin again", attemptTime.Minutes())
 	}
 	if issuer, given := answer["iss"]; given && (len(issuer) != 1 || issuer[0] != p.options.Issuer) { // RFC 9207
 		return SignedIn{}, p.unproven("the answer is another provider's", nil)
