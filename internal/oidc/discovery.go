@@ -2,6 +2,7 @@ package oidc
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"time"
 
@@ -45,7 +46,7 @@ func (p *Provider) discover(ctx context.Context) (*found, error) {
 	// It is for all who wait, whether or not who came first still does.
 	asking, cancel := p.asking(context.WithoutCancel(ctx))
 	defer cancel()
-	provider, err := gooidc.NewProvider(asking, p.options.Issuer)
+	provider, err := p.ask(asking)
 	if err != nil {
 		d.failed = time.Now()
 		p.log.Warn("the provider for signing in cannot be used; it is tried again", "error", shortened(err.Error()))
@@ -68,9 +69,32 @@ func (p *Provider) discover(ctx context.Context) (*found, error) {
 func (p *Provider) Check(ctx context.Context) error {
 	asking, cancel := p.asking(ctx)
 	defer cancel()
-	_, err := gooidc.NewProvider(asking, p.options.Issuer)
+	_, err := p.ask(asking)
 	return err
 }
+
+// ask refuses a provider that would have the secret, the codes or its keys go in the
+// clear, and is not on loopback itself.
+func (p *Provider) ask(ctx context.Context) (*gooidc.Provider, error) {
+	provider, err := gooidc.NewProvider(ctx, p.options.Issuer)
+	if err != nil || !encrypted(p.options.Issuer) {
+		return provider, err
+	}
+	var says struct {
+		Keys string `json:"jwks_uri"`
+	}
+	if err := provider.Claims(&says); err != nil {
+		return nil, err
+	}
+	for _, at := range []string{provider.Endpoint().AuthURL, provider.Endpoint().TokenURL, says.Keys} {
+		if !encrypted(at) {
+			return nil, fmt.Errorf("the provider names a URL that is not of https: %.200q", at)
+		}
+	}
+	return provider, nil
+}
+
+func encrypted(url string) bool { return strings.HasPrefix(url, "https://") }
 
 func unreachable() error {
 	return wattline.Errorf(wattline.CodeNoResponder, "the provider for signing in does not answer as one; the log says why")

@@ -2,6 +2,7 @@ package oidc_test
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/x509"
 	"fmt"
 	"log/slog"
@@ -312,12 +313,13 @@ func TestAProviderThatIsAwayIsAskedAgainLater(t *testing.T) {
 
 func TestAProviderIsReachedWithCare(t *testing.T) {
 	var spaces int
+	var keys string
 	mux := http.NewServeMux()
 	server := httptest.NewTLSServer(mux)
 	defer server.Close()
 	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	mux.HandleFunc("/.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprintf(w, `{"issuer":%q,%*s"authorization_endpoint":"https://a","token_endpoint":"https://b","jwks_uri":"https://c"}`, server.URL, spaces, "")
+		fmt.Fprintf(w, `{"issuer":%q,%*s"authorization_endpoint":"https://a","token_endpoint":"https://b","jwks_uri":%q}`, server.URL, spaces, "", keys)
 	})
 	mux.HandleFunc("/moved/.well-known/openid-configuration", func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "/.well-known/openid-configuration", http.StatusFound)
@@ -328,15 +330,17 @@ func TestAProviderIsReachedWithCare(t *testing.T) {
 		path   string
 		roots  *x509.CertPool
 		spaces int
+		keys   string
 		works  bool
 	}{
 		"by a certificate of the given authority": {roots: known, works: true},
 		"not by one that nobody knows":            {},
 		"not by a redirect":                       {roots: known, path: "/moved"},
 		"not by an endless answer":                {roots: known, spaces: 2 << 20},
+		"not by keys in the clear":                {roots: known, keys: "http://c"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			spaces = c.spaces
+			spaces, keys = c.spaces, cmp.Or(c.keys, "https://c")
 			p, err := oidc.New(oidc.Options{
 				Issuer: server.URL + c.path, ClientID: "w", ClientSecret: "s", RedirectURL: redirectURL, Roots: c.roots,
 			})
