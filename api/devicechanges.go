@@ -213,7 +213,7 @@ func (g *Gateway) deleteDevice(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := g.shadow.putDevice(was.ID, nil); err != nil {
+	if err := g.shadow.dropDevice(was); err != nil {
 		return err
 	}
 	c.Status(http.StatusNoContent)

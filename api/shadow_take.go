@@ -83,18 +83,35 @@ func decode[T interface{ Validate() error }](message bus.Message, id func(T) str
 	return &value, nil
 }
 
-// putDevice sets or, with nil, takes back a description. What a device of
-// another site left behind is not this one's.
+// putDevice sets or, with nil, takes back a description. One that is older than what
+// is known does not count: an answer may come after the message of a later change,
+// and rights go by the description. What a device of another site left behind is not
+// this one's.
 func (s *shadow) putDevice(id string, device *wattline.Device) error {
 	return s.update(id, func(f *facts) bool {
 		if device == nil {
 			*f = facts{id: id, learnt: f.learnt}
 			return true
 		}
+		if f.device != nil && device.Version != 0 && device.Version < f.device.Version {
+			return false
+		}
 		if f.site != device.Site {
 			f.site, f.state, f.reading = device.Site, nil, nil
 		}
 		f.device, f.confirmed = device, time.Now()
+		return true
+	})
+}
+
+// dropDevice takes back a description that was removed, unless the device was made
+// anew meanwhile.
+func (s *shadow) dropDevice(removed wattline.Device) error {
+	return s.update(removed.ID, func(f *facts) bool {
+		if f.device != nil && f.device.Version > removed.Version {
+			return false
+		}
+		*f = facts{id: removed.ID, learnt: f.learnt}
 		return true
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/api"
+	"github.com/wattline/wattline/internal/access"
 	"github.com/wattline/wattline/internal/bus"
 )
 
@@ -194,4 +196,21 @@ func TestReadersAndWritersOfTheShadowDoNotDisturbEachOther(t *testing.T) {
 		o.get(t, "/api/v1/devices/plug-3/state")
 	}
 	writers.Wait()
+}
+
+func TestAnOlderDescriptionThatComesLaterDoesNotCount(t *testing.T) {
+	o := open(t)
+	o.guests.let("floor", inScope(t, access.Viewer, "hq/f1"))
+	moving := wattline.Device{ID: "moving", Kind: "printer", Location: "hq/f1/r101", Site: "hq", Address: "192.0.2.50", Version: 5}
+	o.bus.device(t, moving)
+	moved := moving
+	moved.Location, moved.Version = "hq/f2/r201", 6
+	o.bus.device(t, moved)
+	o.bus.device(t, moving)
+	if status := o.doAs(t, "floor", "GET", "/api/v1/devices/moving", "").status; status != http.StatusNotFound {
+		t.Errorf("where it has left it is answered with %d", status)
+	}
+	if got := decoded[wattline.Device](t, o.get(t, "/api/v1/devices/moving")); got.Location != moved.Location {
+		t.Errorf("it is shown at %s", got.Location)
+	}
 }
