@@ -33,6 +33,7 @@ const (
 const maxClockAhead = time.Minute
 
 // Plugs switches plugs and reads them back, ahead of all polls; kasa.Client does.
+// Where the target has a MAC, another plug at its address is left alone.
 type Plugs interface {
 	SetRelay(ctx context.Context, target kasa.Target, on bool) error
 	SetLED(ctx context.Context, target kasa.Target, on bool) error

@@ -198,6 +198,38 @@ func TestAnotherPlugAtTheAddressIsNotSwitched(t *testing.T) {
 	})
 }
 
+// metPlugs notes the MAC of the plug that each command was meant for.
+type metPlugs struct {
+	plug
+	meant []string
+}
+
+func (p *metPlugs) SetRelay(ctx context.Context, target kasa.Target, on bool) error {
+	p.meant = append(p.meant, target.MAC)
+	return p.plug.SetRelay(ctx, target, on)
+}
+
+func TestACommandIsForThePlugThatTheDeviceIsKnownBy(t *testing.T) {
+	const mac = "50:C7:BF:00:00:01"
+	for name, c := range map[string]struct{ address, meant string }{
+		"at its address":          {"192.0.2.11", mac},
+		"any, at another address": {"192.0.2.99", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := &metPlugs{}
+			run(t, p, func(t *testing.T, bus *agenttest.Bus) {
+				bus.Deliver(stateTopic("desk-1"), wattline.State{
+					Device: "desk-1", Availability: wattline.AvailabilityUp, Since: wattline.At(time.Now()), Time: wattline.At(time.Now()),
+					MAC: mac, Address: c.address,
+				})
+				if _, err := command(bus, "desk-1", on("desk-1")); err != nil || !slices.Equal(p.meant, []string{c.meant}) {
+					t.Errorf("%v, meant %q", err, p.meant)
+				}
+			})
+		})
+	}
+}
+
 func TestEveryEndOfACommandHasItsCode(t *testing.T) {
 	lost := &kasa.Error{Class: kasa.ClassTimeout, Message: "no answer", Sent: true}
 	away := &kasa.Error{Class: kasa.ClassRefused, Message: "connection refused"}
@@ -206,6 +238,8 @@ func TestEveryEndOfACommandHasItsCode(t *testing.T) {
 		code wattline.Code
 	}{
 		"the plug is away":                                     {plug{setErr: away}, wattline.CodeDeviceUnreachable},
+		"another plug answers, and is left alone":              {plug{setErr: &kasa.Error{Class: kasa.ClassOtherPlug}}, wattline.CodeDeviceUnreachable},
+		"another plug answers when it is read back":            {plug{relay: wattline.RelayOff, readErr: &kasa.Error{Class: kasa.ClassOtherPlug}}, wattline.CodeTimeout},
 		"the plug answers with an error":                       {plug{setErr: &kasa.Error{Class: kasa.ClassDevice, Code: -3, Sent: true}}, wattline.CodeDeviceError},
 		"too many wait for the plug":                           {plug{setErr: &kasa.Error{Class: kasa.ClassBusy}}, wattline.CodeBusy},
 		"the plug says yes and does nothing":                   {plug{relay: wattline.RelayOff, deaf: true}, wattline.CodeDeviceError},

@@ -118,4 +118,36 @@ func TestSwitchOnsAreSpread(t *testing.T) {
 			time.Sleep(time.Minute)
 		})
 	})
+	t.Run("what is switched off meanwhile stays off", func(t *testing.T) {
+		paced(t, func(t *testing.T, room *meterRoom, bus *agenttest.Bus) {
+			ons := make(chan map[wattline.Code]int, 1)
+			go func() { ons <- all(bus, devices, wattline.ActionOn, time.Minute) }()
+			time.Sleep(time.Second / 2)
+			if codes := all(bus, devices, wattline.ActionOff, time.Second); codes[""] != devices {
+				t.Fatalf("off: %v", codes)
+			}
+			before := len(room.at[true])
+			if codes := <-ons; codes[""] != before || codes[wattline.CodeBusy] != devices-before {
+				t.Errorf("on: %v, %d were before the off", codes, before)
+			}
+			for host, relay := range room.is {
+				if relay != wattline.RelayOff {
+					t.Errorf("%s was switched on after it was switched off", host)
+				}
+			}
+			if codes := all(bus, 1, wattline.ActionOn, time.Minute); codes[""] != 1 {
+				t.Errorf("on after it: %v", codes)
+			}
+		})
+	})
+	t.Run("one given again after the switch-off is carried out", func(t *testing.T) {
+		paced(t, func(t *testing.T, room *meterRoom, bus *agenttest.Bus) {
+			go all(bus, devices, wattline.ActionOn, time.Minute)
+			synctest.Wait()
+			all(bus, devices, wattline.ActionOff, time.Second)
+			if codes := all(bus, devices, wattline.ActionOn, time.Minute); codes[""] != devices {
+				t.Errorf("%v", codes)
+			}
+		})
+	})
 }

@@ -18,13 +18,19 @@ const (
 // carryOut switches and reads back. Its errors are *wattline.Error.
 func (c *Controller) carryOut(ctx context.Context, command wattline.Command) (wattline.Result, error) {
 	target, err := c.admit(command)
-	if err == nil && command.Action == wattline.ActionOn {
-		if err = c.pace.wait(ctx); err == nil {
-			target, err = c.admit(command) // it may be protected, elsewhere or gone by now
-		}
-	}
 	if err != nil {
 		return wattline.Result{}, err
+	}
+	switch command.Action {
+	case wattline.ActionOff:
+		c.pace.overtake(command.Device)
+	case wattline.ActionOn:
+		if err = c.pace.wait(ctx, command.Device); err == nil {
+			target, err = c.admit(command) // it may be protected, elsewhere or gone by now
+		}
+		if err != nil {
+			return wattline.Result{}, err
+		}
 	}
 	sendErr := c.send(ctx, target, command.Action)
 	if sendErr != nil && !mayHaveActed(sendErr) {
@@ -52,6 +58,9 @@ func (c *Controller) admit(command wattline.Command) (kasa.Target, error) {
 	target, err := kasa.TargetOf(device)
 	if err != nil {
 		return target, wattline.Errorf(wattline.CodeUnsupported, "device %s has an unusable address", device.ID)
+	}
+	if state.Address == device.Address {
+		target.MAC = state.MAC // at another address another plug may be meant
 	}
 	return target, nil
 }

@@ -22,6 +22,9 @@ type Target struct {
 	Outlet string
 	// Fenced targets are reached within [Options.Networks] only.
 	Fenced bool
+	// MAC, if known, is of the plug that is meant, as [Info.MAC] has it: another that
+	// answers at the address is neither switched nor taken for it (ClassOtherPlug).
+	MAC string
 }
 
 // ParseAddress reads an address as [wattline.ParseAddress] does.

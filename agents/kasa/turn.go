@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -100,6 +101,9 @@ func (t *turn) read(ctx context.Context) (Measurement, error) {
 
 // measure makes a measurement of the answer in the scratch.
 func (t *turn) measure(at time.Time, metered bool) (Measurement, error) {
+	if err := t.recognize(); err != nil {
+		return Measurement{}, err
+	}
 	info, reply := t.plug.info, &t.scratch.reply
 	outlet, err := info.outlet(t.target.Outlet)
 	if err != nil {
@@ -129,11 +133,34 @@ func (t *turn) meter() (*Meter, error) {
 	return meter, nil
 }
 
+// meet makes sure, before a command, that it is known what the plug is; and, where
+// it is known which is meant, that this one has the address still.
+func (t *turn) meet(ctx context.Context) error {
+	if t.plug.info != nil && t.target.MAC == "" {
+		return nil
+	}
+	if _, err := t.identify(ctx); err != nil {
+		return err
+	}
+	return t.recognize()
+}
+
+// recognize is an error where another plug answers than the one that is meant. One
+// that does not tell its MAC is taken for it.
+func (t *turn) recognize() error {
+	want, got := t.target.MAC, t.plug.info.MAC
+	if want == "" || got == "" || got == want {
+		return nil
+	}
+	return &Error{
+		Class:   ClassOtherPlug,
+		Message: fmt.Sprintf("another plug (MAC %s) answers at this address, not the device's own (%s), which was not reached", got, want),
+	}
+}
+
 func (t *turn) setRelay(ctx context.Context, on bool) error {
-	if t.plug.info == nil {
-		if _, err := t.identify(ctx); err != nil {
-			return sent(err, false) // the question went out, the command did not
-		}
+	if err := t.meet(ctx); err != nil {
+		return sent(err, false) // the question went out, the command did not
 	}
 	outlet, err := t.plug.info.outlet(t.target.Outlet)
 	if err != nil {
@@ -148,10 +175,8 @@ func (t *turn) setRelay(ctx context.Context, on bool) error {
 }
 
 func (t *turn) setLED(ctx context.Context, on bool) error {
-	if t.plug.info == nil {
-		if _, err := t.identify(ctx); err != nil {
-			return sent(err, false) // the question went out, the command did not
-		}
+	if err := t.meet(ctx); err != nil {
+		return sent(err, false) // the question went out, the command did not
 	}
 	if info := t.plug.info; !info.HasLED {
 		return unsupported("%s has no light that can be switched", info.describe())
