@@ -182,6 +182,7 @@ func (p *poller) poll(ctx context.Context) (*wattline.Reading, error) {
 	m, err := p.exchange(ctx)
 	if err != nil {
 		if ctx.Err() == nil { // else it was the caller who gave up, not the plug
+			p.whereabouts.silent(p.device)
 			p.failed(ctx, err)
 		}
 		return nil, err
@@ -229,7 +230,8 @@ func (p *poller) recognize(m kasa.Measurement) error {
 	case stranger:
 		return &kasa.Error{
 			Class: kasa.ClassOtherPlug, Address: p.target.String(),
-			Message: fmt.Sprintf("another plug answers at this address (MAC %s): the device's own is being searched", m.Info.MAC),
+			Message: fmt.Sprintf("another plug answers at this address (MAC %s): the device's own is being searched; "+
+				"if this one is to take its place, write the address another way, with or without the port", m.Info.MAC),
 		}
 	}
 	return nil

@@ -2,7 +2,6 @@ package collector
 
 import (
 	"context"
-	"maps"
 	"net/netip"
 	"slices"
 	"time"
@@ -33,6 +32,8 @@ const (
 	// office's own network, and not in all that may be one.
 	unaskedAddresses = 4096
 	movedTimeout     = 10 * time.Second
+	// relocateTime bounds telling the registry what one search has found.
+	relocateTime = time.Minute
 )
 
 // seek searches the plugs that are not where they should be, until the context ends.
@@ -71,36 +72,60 @@ func pause(ctx context.Context, length time.Duration) bool {
 }
 
 // search looks for plugs by their MAC: where they were met under another's name, by
-// datagram, and address by address. It is over early when all are found.
+// datagram, and address by address. It is over early when all are found. The registry
+// is told afterwards: the search goes on for nobody while it waits.
 func (c *Collector) search(ctx context.Context, devices map[string][]string, seen map[string]kasa.Target) {
-	searching, foundAll := context.WithCancel(ctx)
-	defer foundAll()
-	find := func(mac string, at kasa.Target) {
-		for _, device := range devices[mac] {
-			c.relocate(ctx, device, at)
-		}
-		if delete(devices, mac); len(devices) == 0 {
-			foundAll()
-		}
-	}
-	for mac, at := range seen {
-		find(mac, at)
+	for _, mac := range c.relocateAll(ctx, devices, seen) {
+		delete(devices, mac)
 	}
 	if len(devices) == 0 {
 		return
 	}
-	err := c.options.Finder.Discover(searching, c.seeking(devices), func(f kasa.Found) {
-		if len(devices[f.Info.MAC]) > 0 && !f.KLAP && !f.Unverified {
-			find(f.Info.MAC, f.Target())
+	searching, foundAll := context.WithCancel(ctx)
+	defer foundAll()
+	plan := c.seeking(devices)
+	told, hits := map[string]bool{}, map[string]kasa.Target{}
+	err := c.options.Finder.Discover(searching, plan, func(f kasa.Found) {
+		mac := f.Info.MAC
+		if len(devices[mac]) == 0 {
+			return
+		}
+		if told[mac] = true; f.KLAP || f.Unverified {
+			return
+		}
+		if hits[mac] = f.Target(); len(hits) == len(devices) {
+			foundAll()
 		}
 	})
+	if ctx.Err() != nil {
+		return
+	}
+	c.relocateAll(ctx, devices, hits)
 	if err != nil && searching.Err() == nil {
 		c.log.Warn("plugs that are lost cannot be searched", "error", err)
 		return
 	}
-	if ctx.Err() == nil {
-		c.whereabouts.searchedFor(slices.Concat(slices.Collect(maps.Values(devices))...))
+	for mac, ids := range devices {
+		if !told[mac] {
+			c.whereabouts.searchedFor(slices.DeleteFunc(ids, func(id string) bool { return !c.covers(plan.Networks, id) }))
+		}
 	}
+}
+
+// covers tells whether a search of some networks tries every address that a device's
+// plug may have: all that are configured, and its own is among them.
+func (c *Collector) covers(networks []netip.Prefix, device string) bool {
+	for _, n := range c.options.Networks {
+		if !slices.Contains(networks, n) {
+			return false
+		}
+	}
+	p, ok := c.poller(device)
+	if !ok {
+		return false
+	}
+	at, err := netip.ParseAddr(p.target.Host)
+	return err == nil && c.options.Networks.Holds(at)
 }
 
 // seeking is a search for lost devices: in all networks that are small enough,
@@ -125,7 +150,8 @@ func (c *Collector) seeking(devices map[string][]string) kasa.Discovery {
 			}
 		}
 	}
-	d.Networks = sweepable(slices.Concat(near, c.options.Networks), unaskedAddresses/max(len(d.Ports), 1))
+	most := unaskedAddresses / max(len(d.Ports), 1)
+	d.Networks = slices.Concat(sweepable(near, most), sweepable(c.options.Networks, most))
 	addresses := 0
 	for _, n := range d.Networks {
 		addresses += 1 << (n.Addr().BitLen() - n.Bits())
@@ -162,25 +188,45 @@ func (c *Collector) skip() func(netip.AddrPort) bool {
 	return func(at netip.AddrPort) bool { return there[at] }
 }
 
-// relocate tells the registry where a device's plug is.
-func (c *Collector) relocate(ctx context.Context, device string, at kasa.Target) {
+// relocateAll tells the registry where plugs are, by their MAC, for as long as
+// relocateTime allows. It gives the plugs of which all devices were taken.
+func (c *Collector) relocateAll(ctx context.Context, devices map[string][]string, hits map[string]kasa.Target) (taken []string) {
+	ctx, cancel := context.WithTimeout(ctx, relocateTime)
+	defer cancel()
+	for mac, at := range hits {
+		all := true
+		for _, device := range devices[mac] {
+			all = ctx.Err() == nil && c.relocate(ctx, device, mac, at) && all
+		}
+		if all {
+			taken = append(taken, mac)
+		}
+	}
+	return taken
+}
+
+// relocate tells the registry at which address a device's plug was found, unless the
+// device has another plug or another address by now. It gives whether that was taken.
+func (c *Collector) relocate(ctx context.Context, device, mac string, at kasa.Target) bool {
+	from, lost := c.whereabouts.lostFrom(device, mac)
 	p, ok := c.poller(device)
-	if !ok || plugAt(p.target) == plugAt(at) {
-		return
+	if !lost || !ok || p.device.Address != from || plugAt(p.target) == plugAt(at) {
+		return false
 	}
 	at.Outlet = p.target.Outlet
 	ctx, cancel := context.WithTimeout(ctx, movedTimeout)
 	defer cancel()
 	_, err := c.options.Bus.Ask(ctx, bus.Ask{
 		Topic:   wattline.Topic{Kind: wattline.TopicQuery, Component: wattline.RoleRegistry, Verb: wattline.VerbMoved},
-		Body:    wattline.MovedQuery{Device: device, From: p.device.Address, Address: at.String()},
+		Body:    wattline.MovedQuery{Device: device, From: from, Address: at.String()},
 		Actor:   c.options.Bus.Instance(),
 		Timeout: movedTimeout,
 	})
 	if err != nil {
-		c.log.Warn("the plug of a device was found, but the registry does not take its address", "device", device, "was", p.device.Address,
+		c.log.Warn("the plug of a device was found, but the registry does not take its address", "device", device, "was", from,
 			"is", at.String(), "error", err)
-		return
+		return false
 	}
-	c.log.Info("the plug of a device was found at another address", "device", device, "was", p.device.Address, "is", at.String())
+	c.log.Info("the plug of a device was found at another address", "device", device, "was", from, "is", at.String())
+	return true
 }

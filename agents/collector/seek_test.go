@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -32,6 +33,8 @@ type lan struct {
 	searches []kasa.Discovery
 	// unverified: what is found has said so by datagram alone.
 	unverified bool
+	// telling is true while somebody is told of a plug.
+	telling atomic.Bool
 }
 
 func newLAN() *lan { return &lan{plugs: newPlugs(), at: map[string]string{}} }
@@ -85,7 +88,9 @@ func (n *lan) Discover(ctx context.Context, d kasa.Discovery, found func(kasa.Fo
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
+		n.telling.Store(true)
 		found(f)
+		n.telling.Store(false)
 	}
 	return nil
 }
@@ -104,30 +109,47 @@ type site struct {
 	known map[string]wattline.Device
 	moved []wattline.MovedQuery
 	// deaf: the registry takes no addresses.
-	deaf bool
+	deaf     bool
+	networks fence.Networks
+	stop     func() // the collector
+	// amid: the registry was asked before a search was over.
+	amid atomic.Bool
 }
 
 // seek runs a collector that searches 10.1.0.0/22, in a bubble of fake time.
 func seek(t *testing.T, do func(*testing.T, *site)) {
 	t.Helper()
+	seekIn(t, fence.Networks{netip.MustParsePrefix("10.1.0.0/22")}, do)
+}
+
+// seekPartly has networks beside that one that are too large to be swept.
+func seekPartly(t *testing.T, do func(*testing.T, *site)) {
+	t.Helper()
+	seekIn(t, fence.Networks{
+		netip.MustParsePrefix("10.1.0.0/22"), netip.MustParsePrefix("10.2.0.0/15"), netip.MustParsePrefix("192.168.0.0/16"),
+	}, do)
+}
+
+func seekIn(t *testing.T, networks fence.Networks, do func(*testing.T, *site)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		s := &site{office: office{bus: agenttest.New(t), journal: newJournal()}, lan: newLAN(), known: map[string]wattline.Device{}}
+		s := &site{office: office{bus: agenttest.New(t), journal: newJournal()}, lan: newLAN(), known: map[string]wattline.Device{}, networks: networks}
 		s.plugs = s.lan.plugs
 		if _, err := s.bus.Respond(bus.RespondOptions{
 			Filter: wattline.Topic{Kind: wattline.TopicQuery, Component: wattline.RoleRegistry, Verb: wattline.VerbMoved},
 		}, s.registry); err != nil {
 			t.Fatal(err)
 		}
-		stop := s.start(t)
+		s.stop = s.start(t)
 		do(t, s)
-		stop()
+		s.stop()
 	})
 }
 
 func (s *site) start(t *testing.T) (stop func()) {
 	t.Helper()
 	c := collector.New(collector.Options{
-		Bus: s.bus, Plugs: s.lan, Finder: s.lan, Networks: fence.Networks{netip.MustParsePrefix("10.1.0.0/22"), netip.MustParsePrefix("10.2.0.0/15"), netip.MustParsePrefix("192.168.0.0/16")},
+		Bus: s.bus, Plugs: s.lan, Finder: s.lan, Networks: s.networks,
 		Journal: s.journal, Site: "hq", Log: slog.New(slog.DiscardHandler),
 	})
 	ctx, cancel := context.WithCancel(t.Context())
@@ -146,6 +168,9 @@ func (s *site) registry(_ context.Context, request bus.Request) (any, error) {
 	var query wattline.MovedQuery
 	if err := json.Unmarshal(request.Envelope.Body, &query); err != nil {
 		return nil, err
+	}
+	if s.lan != nil && s.lan.telling.Load() {
+		s.amid.Store(true)
 	}
 	s.mu.Lock()
 	device := s.known[query.Device]
@@ -205,7 +230,7 @@ func (s *site) last(id string) wattline.State {
 }
 
 func TestAPlugThatChangesItsAddressIsFoundAgainWithinTwoMinutes(t *testing.T) {
-	seek(t, func(t *testing.T, s *site) {
+	seekPartly(t, func(t *testing.T, s *site) {
 		s.plugIn("desk-1", "10.1.0.11", "AA")
 		s.plugIn("desk-2", "10.1.0.12", "BB")
 		after(time.Minute)
@@ -424,7 +449,7 @@ func (o office) search(ctx context.Context, query wattline.DiscoverQuery) (wattl
 }
 
 func TestASearchIsStartedOnceAndAskedAfter(t *testing.T) {
-	seek(t, func(t *testing.T, s *site) {
+	seekPartly(t, func(t *testing.T, s *site) {
 		s.plugIn("desk-1", "10.1.0.11", "AA")
 		s.lan.put("10.1.1.5", "CC")
 		after(time.Minute)

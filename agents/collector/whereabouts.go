@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"maps"
 	"sync"
 
 	"github.com/wattline/wattline"
@@ -26,7 +27,7 @@ type known struct{ mac, address string }
 
 // loss is a device whose plug is not where it should be.
 type loss struct {
-	// searched: it was searched everywhere since, and not found.
+	// searched: every network was searched for it since, whole, and it was not found.
 	searched bool
 }
 
@@ -36,7 +37,8 @@ type meeting int
 const (
 	// itself: its own plug answers.
 	itself meeting = iota
-	// replaced: another plug has taken its place for good.
+	// replaced: another plug has taken its place for good, for its own is nowhere in
+	// the networks.
 	replaced
 	// stranger: another plug answers, and it is not known why.
 	stranger
@@ -74,6 +76,7 @@ func (w *whereabouts) met(device wattline.Device, target kasa.Target, mac string
 		w.settle(device, mac)
 		return itself
 	case w.isOthers(device, mac), w.lost[device.ID] == nil, !w.lost[device.ID].searched:
+		w.nobodyAt(device.Address)
 		w.strangers[mac] = plugAt(target)
 		w.lose(device.ID, own)
 		return stranger
@@ -97,19 +100,35 @@ func (w *whereabouts) settle(device wattline.Device, mac string) {
 	delete(w.said, device.ID)
 	delete(w.lost, device.ID)
 	delete(w.strangers, mac)
+	w.nobodyAt(device.Address)
 }
 
-// isOthers tells whether a plug is another device's. The outlets of a strip are one
-// plug.
+// nobodyAt drops who answered at an address under another's name.
+func (w *whereabouts) nobodyAt(address string) {
+	at, _ := kasa.ParseAddress(address)
+	maps.DeleteFunc(w.strangers, func(_ string, there kasa.Target) bool { return there == plugAt(at) })
+}
+
+// silent notes that nobody answers for a device.
+func (w *whereabouts) silent(device wattline.Device) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.nobodyAt(device.Address)
+}
+
+// isOthers tells whether a plug is another device's, also of one that was not met
+// since the start. The outlets of a strip are one plug.
 func (w *whereabouts) isOthers(device wattline.Device, mac string) bool {
 	here, _ := kasa.ParseAddress(device.Address)
-	for id, own := range w.own {
-		if own.mac != mac || id == device.ID {
-			continue
-		}
-		there, err := kasa.ParseAddress(own.address)
-		if sameStrip := plugAt(there) == plugAt(here) && there.Outlet != here.Outlet; err != nil || !sameStrip {
-			return true
+	for _, plugs := range []map[string]known{w.own, w.said} {
+		for id, own := range plugs {
+			if own.mac != mac || id == device.ID {
+				continue
+			}
+			there, err := kasa.ParseAddress(own.address)
+			if sameStrip := plugAt(there) == plugAt(here) && there.Outlet != here.Outlet; err != nil || !sameStrip {
+				return true
+			}
 		}
 	}
 	return false
@@ -142,6 +161,7 @@ func (w *whereabouts) lose(device string, own known) {
 func (w *whereabouts) forget(device string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.nobodyAt(w.own[device].address)
 	delete(w.own, device)
 	delete(w.said, device)
 	delete(w.lost, device)
@@ -168,6 +188,15 @@ func (w *whereabouts) isLost(device string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.lost[device] != nil
+}
+
+// lostFrom is the address where a device's plug was met; false if the device is not
+// lost, or has another plug by now.
+func (w *whereabouts) lostFrom(device, mac string) (address string, lost bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	own := w.own[device]
+	return own.address, w.lost[device] != nil && own.mac == mac
 }
 
 // searchedFor notes that devices were searched everywhere and not found.
