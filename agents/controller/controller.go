@@ -26,6 +26,8 @@ const (
 	commandWorkers = 64 + maxWaiting
 	commandQueue   = 4096
 	stateQueue     = 16_384
+	// maxStates bounds the states of devices that are not known, or not yet.
+	maxStates = 16_384
 )
 
 // maxClockAhead is how far ahead of ours a state's time may be and still keep
@@ -117,7 +119,7 @@ func (c *Controller) apply(_ context.Context, change agents.Change) {
 }
 
 // remember keeps the newest state of our devices, to which a command's effect
-// is added.
+// is added. After a start it may come ahead of its device.
 func (c *Controller) remember(_ context.Context, message bus.Message) {
 	if len(message.Payload) == 0 {
 		return
@@ -129,10 +131,11 @@ func (c *Controller) remember(_ context.Context, message bus.Message) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	had := c.states[state.Device]
+	had, held := c.states[state.Device]
 	// One that claims to come from the future must not stay for ever.
 	newer := !state.Time.Before(had.Time.Time) || had.Time.After(time.Now().Add(maxClockAhead))
-	if _, ours := c.devices[state.Device]; ours && newer {
+	_, ours := c.devices[state.Device]
+	if room := ours || held || len(c.states) < maxStates; room && newer {
 		c.states[state.Device] = state
 	}
 }

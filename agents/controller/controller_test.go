@@ -230,6 +230,20 @@ func TestACommandIsForThePlugThatTheDeviceIsKnownBy(t *testing.T) {
 	}
 }
 
+func TestAStateThatComesAheadOfItsDeviceCounts(t *testing.T) {
+	p := &metPlugs{}
+	run(t, p, func(t *testing.T, bus *agenttest.Bus) {
+		bus.Deliver(stateTopic("desk-2"), wattline.State{
+			Device: "desk-2", Availability: wattline.AvailabilityUp, Since: wattline.At(time.Now()), Time: wattline.At(time.Now()),
+			MAC: "50:C7:BF:00:00:02", Address: "192.0.2.13",
+		})
+		bus.DeliverDevice(wattline.Device{ID: "desk-2", Kind: "workstation", Location: "hq/f1", Site: "hq", Address: "192.0.2.13"})
+		if _, err := command(bus, "desk-2", on("desk-2")); err != nil || !slices.Equal(p.meant, []string{"50:C7:BF:00:00:02"}) {
+			t.Errorf("%v, meant %q", err, p.meant)
+		}
+	})
+}
+
 func TestEveryEndOfACommandHasItsCode(t *testing.T) {
 	lost := &kasa.Error{Class: kasa.ClassTimeout, Message: "no answer", Sent: true}
 	away := &kasa.Error{Class: kasa.ClassRefused, Message: "connection refused"}
