@@ -8,6 +8,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/internal/access"
 	"github.com/wattline/wattline/internal/audit"
 	"github.com/wattline/wattline/internal/bus"
 	"github.com/wattline/wattline/internal/config"
@@ -65,7 +66,15 @@ func (g *Gateway) applyDevices(c *gin.Context) error {
 	if err := p.err(); err != nil {
 		return err
 	}
+	if err := decided(g.who(c), access.Manage, wattline.Device{}); err != nil {
+		g.refused(c.Request.Context(), g.origin(c), audit.Entry{Action: auditApply}, err)
+		return err
+	}
+	if !g.lists.TryAcquire(1) {
+		return wattline.Errorf(wattline.CodeBusy, "another list is being read; try again soon")
+	}
 	listed, err := g.readList(c)
+	g.lists.Release(1)
 	if err != nil {
 		return err
 	}

@@ -124,3 +124,9 @@ func TestAListPrunesWithinTheScopeOnly(t *testing.T) {
 		t.Errorf("%d %s", a.status, a.body)
 	}
 }
+
+func TestAListIsNotEvenReadOfWhoMayChangeNoDevice(t *testing.T) {
+	o := open(t)
+	o.guests.let("viewer", inScope(t, access.Viewer, "*"))
+	wantProblem(t, o.doAs(t, "viewer", "POST", "/api/v1/devices:apply", `not a list`), wattline.CodeForbidden, "")
+}

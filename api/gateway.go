@@ -13,6 +13,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/wattline/wattline/api/live"
 	"github.com/wattline/wattline/internal/throttle"
@@ -29,6 +30,8 @@ type Gateway struct {
 	meters     *meters
 	exposition http.Handler
 	openAPITag string
+	// lists lets one list of devices be taken apart at a time: it may cost seconds.
+	lists      *semaphore.Weighted
 	engine     *gin.Engine
 	handler    http.Handler // the engine, its answers compressed
 	admitted   atomic.Int64
@@ -56,6 +59,7 @@ func New(options Options) (*Gateway, error) {
 		meters:     newMeters(options.Metrics),
 		exposition: options.Metrics.Handler(),
 		openAPITag: digestOf(openapi.Document()),
+		lists:      semaphore.NewWeighted(1),
 	}
 	g.shadow = newShadow(options.Limits.Devices, options.Log, options.Metrics)
 	g.options.Live.Metrics = options.Metrics

@@ -26,7 +26,7 @@ type route struct {
 func (g *Gateway) apiRoutes() []route {
 	return []route{
 		{http.MethodGet, "/api/v1/devices", access.Enter, g.listDevices},
-		{http.MethodPost, "/api/v1/devices", access.Enter, g.createDevice},
+		{http.MethodPost, "/api/v1/devices", access.Manage, g.createDevice},
 		{http.MethodPost, `/api/v1/devices\:apply`, access.Enter, g.applyDevices},
 		{http.MethodGet, "/api/v1/devices/:id", access.Enter, g.getDevice},
 		{http.MethodPut, "/api/v1/devices/:id", access.Enter, g.replaceDevice},

@@ -67,6 +67,8 @@ const (
 	Switch
 	// Change is to add, change or remove a device.
 	Change
+	// Manage is to add, change or remove devices at all, whichever they are.
+	Manage
 	// Survey is to see what belongs to all devices together and cannot be told apart,
 	// such as the answer of somebody's component.
 	Survey
@@ -81,7 +83,7 @@ func (a Action) needs() Role {
 		return Viewer
 	case Switch:
 		return Operator
-	case Change, Administer:
+	case Change, Manage, Administer:
 	}
 	return Admin
 }
@@ -117,7 +119,7 @@ func Decide(who Principal, action Action, device wattline.Device) Verdict {
 		if !who.Scope.IsEverything() {
 			return Forbidden
 		}
-	case Enter:
+	case Enter, Manage:
 	}
 	if who.Role.rank() < action.needs().rank() {
 		return Forbidden

@@ -83,8 +83,8 @@ func TestEveryFaultOfAListIsToldWithItsLine(t *testing.T) {
 		"no YAML":                 {read("- {id: a\n- ]"), []string{"body"}},
 		"an anchor":               {read("- &a {id: a}\n- *a\n"), []string{`1 body "&" is not taken here`}},
 		"a tag":                   {read("- !!set {id: a}\n"), []string{`is not taken here`}},
-		"flow depth":              {read(strings.Repeat("[", 100_000)), []string{"1 body is nested"}},
-		"block depth":             {read(strings.Repeat("- ", 100_000)), []string{"1 body is nested"}},
+		"flow depth":              {read(strings.Repeat("[", 10_000)), []string{"1 body is nested"}},
+		"block depth":             {read(strings.Repeat("- ", 10_000)), []string{"1 body is nested"}},
 		"too many":                {read(strings.Repeat("- {id: a}\n", 5001)), []string{"5001 devices must be at most 5000"}},
 
 		"CSV: a column":        {readCSV("id,knid,id,label:A\n"), []string{"1 knid is no column", "1 id is the name of two columns", "1 label:A is no column"}},
@@ -137,4 +137,15 @@ func FuzzParseDevices(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestAListOfNothingButStructureIsRefusedAtOnce(t *testing.T) {
+	for _, text := range []string{
+		strings.Repeat("[", 400_000) + strings.Repeat("]", 400_000), "[" + strings.Repeat("{},", 340_000) + "{}]", strings.Repeat("- ", 500_000),
+	} {
+		_, err := config.ParseDevices([]byte(text), "hq")
+		if invalid := wattline.AsError(err); invalid == nil || len(invalid.Fields) != 1 || !strings.Contains(invalid.Fields[0].Reason, "more parts") {
+			t.Errorf("%.10s…: %v", text, err)
+		}
+	}
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"reflect"
@@ -23,6 +24,9 @@ import (
 // something else in it.
 func ParseDevices(data []byte, site string) ([]Listed, error) {
 	l := &list{site: site}
+	if structured(data) > maxStructure {
+		return nil, wattline.Invalid(wattline.FieldError{Field: "body", Reason: fmt.Sprintf("has more parts than %d devices have", maxListed)})
+	}
 	if err := plainYAML(data); err != nil {
 		return nil, wattline.Invalid(*err)
 	}
@@ -68,6 +72,16 @@ func (l *list) addNode(i int, item ast.Node) {
 		}
 	}
 	l.add(i, device, linesOf(entry))
+}
+
+// maxStructure is more than the brackets, braces and dashes that as many devices as
+// are taken need, each with a few in its texts.
+const maxStructure = 10 * maxListed
+
+// structured counts what makes parts of YAML and JSON. It costs nothing, while to
+// take a text apart that has nothing else in it costs a thousand times its length.
+func structured(data []byte) int {
+	return bytes.Count(data, []byte("[")) + bytes.Count(data, []byte("{")) + bytes.Count(data, []byte("- "))
 }
 
 // How deep a list goes at most: the list, a device, its labels, and one to spare.
