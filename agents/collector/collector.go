@@ -186,7 +186,7 @@ func (c *Collector) apply(ctx context.Context, change agents.Change) {
 	if ok {
 		running.stop()
 		if running.device.Address != change.Device.Address {
-			c.whereabouts.forget(change.Device.ID)
+			c.whereabouts.readdress(change.Device)
 		}
 	}
 	if change.Removed {

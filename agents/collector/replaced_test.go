@@ -3,6 +3,7 @@ package collector_test
 import (
 	"errors"
 	"net/netip"
+	"sync"
 	"testing"
 	"time"
 
@@ -168,6 +169,28 @@ func TestTheRegistryIsToldWhenTheSearchIsOver(t *testing.T) {
 		after(2 * time.Minute)
 		if len(s.moves()) != 2 || s.amid.Load() {
 			t.Errorf("%v, amid a search: %v", s.moves(), s.amid.Load())
+		}
+	})
+}
+
+func TestAPlugThatLeavesWhereItWasFoundIsFoundAgain(t *testing.T) {
+	seek(t, func(t *testing.T, s *site) {
+		s.moving = sync.OnceFunc(func() {
+			s.lan.put("10.1.3.77", "CC")
+			s.lan.put("10.1.3.99", "AA")
+		})
+		s.plugIn("desk-1", "10.1.0.11", "AA")
+		after(time.Minute)
+		s.lan.put("10.1.0.11", "")
+		s.lan.put("10.1.3.77", "AA")
+		after(5 * time.Minute)
+		for _, state := range s.states("desk-1") {
+			if state.Availability == wattline.AvailabilityUp && state.MAC != "AA" {
+				t.Errorf("another plug is counted: %+v", state)
+			}
+		}
+		if s.address("desk-1") != "10.1.3.99" || s.last("desk-1").Availability != wattline.AvailabilityUp {
+			t.Errorf("%s %+v", s.address("desk-1"), s.last("desk-1"))
 		}
 	})
 }

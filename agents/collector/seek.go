@@ -214,6 +214,7 @@ func (c *Collector) relocate(ctx context.Context, device, mac string, at kasa.Ta
 		return false
 	}
 	at.Outlet = p.target.Outlet
+	c.whereabouts.expect(device, known{mac, at.String()})
 	ctx, cancel := context.WithTimeout(ctx, movedTimeout)
 	defer cancel()
 	_, err := c.options.Bus.Ask(ctx, bus.Ask{
@@ -223,6 +224,7 @@ func (c *Collector) relocate(ctx context.Context, device, mac string, at kasa.Ta
 		Timeout: movedTimeout,
 	})
 	if err != nil {
+		c.whereabouts.expectNot(device)
 		c.log.Warn("the plug of a device was found, but the registry does not take its address", "device", device, "was", from,
 			"is", at.String(), "error", err)
 		return false

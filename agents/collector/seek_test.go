@@ -112,6 +112,7 @@ type site struct {
 	deaf     bool
 	networks fence.Networks
 	stop     func() // the collector
+	moving   func() // if given, is called before an address is taken
 	// amid: the registry was asked before a search was over.
 	amid atomic.Bool
 }
@@ -171,6 +172,9 @@ func (s *site) registry(_ context.Context, request bus.Request) (any, error) {
 	}
 	if s.lan != nil && s.lan.telling.Load() {
 		s.amid.Store(true)
+	}
+	if s.moving != nil {
+		s.moving()
 	}
 	s.mu.Lock()
 	device := s.known[query.Device]

@@ -157,10 +157,41 @@ func (w *whereabouts) lose(device string, own known) {
 	}
 }
 
+// expect notes at which address a lost device's plug was found, for when the device
+// has that address: it may have left it again by then.
+func (w *whereabouts) expect(device string, plug known) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.said[device] = plug
+}
+
+// expectNot takes that back.
+func (w *whereabouts) expectNot(device string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.said, device)
+}
+
+// readdress drops what is known of a device that has another address, but for the
+// plug that is expected there.
+func (w *whereabouts) readdress(device wattline.Device) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	said := w.said[device.ID]
+	w.drop(device.ID)
+	if said.address == device.Address {
+		w.said[device.ID] = said
+	}
+}
+
 // forget drops what is known of a device.
 func (w *whereabouts) forget(device string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.drop(device)
+}
+
+func (w *whereabouts) drop(device string) {
 	w.nobodyAt(w.own[device].address)
 	delete(w.own, device)
 	delete(w.said, device)
