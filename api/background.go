@@ -55,13 +55,17 @@ func (g *Gateway) begin(c *gin.Context, b batch) error {
 // keep has a batch on disk before any of it is sent.
 func (g *Gateway) keep(c *gin.Context, b batch) error {
 	if err := g.options.Commands.NoteNow(c.Request.Context(), b.noted()); err != nil {
-		g.log.Error("commands cannot be noted", "error", err)
-		return errNotKept()
+		return g.notKept(c, err)
 	}
 	return nil
 }
 
-func errNotKept() error {
+// notKept is the error of a request that did not come to the disk. That its client
+// has gone is nothing for the log.
+func (g *Gateway) notKept(c *gin.Context, err error) error {
+	if c.Request.Context().Err() == nil {
+		g.log.Error("a request to switch devices cannot be kept", "error", err)
+	}
 	return wattline.Errorf(wattline.CodeBusy, "the gateway cannot keep the request on disk now; nothing was sent")
 }
 

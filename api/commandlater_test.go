@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/http"
 	"path/filepath"
+	"runtime/pprof"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -16,6 +18,7 @@ import (
 	"github.com/wattline/wattline/api"
 	"github.com/wattline/wattline/internal/access"
 	"github.com/wattline/wattline/internal/bus"
+	"github.com/wattline/wattline/internal/commandlog"
 )
 
 // post sends commands with headers of name and value.
@@ -156,6 +159,54 @@ func TestARequestThatIsUnderWayIsNotRepeated(t *testing.T) {
 	got := decoded[api.CommandsResponse](t, o.post(t, off, "Idempotency-Key", "k1"))
 	if len(got.Results) != 1 || got.Results[0].Outcome != wattline.OutcomeDone || len(o.bus.asks()) != 1 {
 		t.Errorf("%+v after %d commands", got, len(o.bus.asks()))
+	}
+}
+
+func TestAKeyIsFreeIfItsClientLeftBeforeAnythingBegan(t *testing.T) {
+	for _, prefer := range []string{"wait=5", "respond-async"} {
+		t.Run(prefer, func(t *testing.T) {
+			waiting, keep := laterKept(t, commandlog.Options{})
+			o := open(t, func(options *api.Options) { options.Commands = waiting })
+			const off = `{"selector":{"ids":["desk-1"]},"action":"off"}`
+			r := request("POST", "/api/v1/commands", off)
+			r.Header.Set("Idempotency-Key", "k1")
+			r.Header.Set("Prefer", prefer)
+			ctx, leave := context.WithCancel(r.Context())
+			left := make(chan bool)
+			go func() {
+				defer close(left)
+				o.Handler().ServeHTTP(discard{}, r.WithContext(ctx))
+			}()
+			eventually(t, "the key in the queue", func() bool {
+				var stacks strings.Builder
+				return pprof.Lookup("goroutine").WriteTo(&stacks, 1) == nil && strings.Contains(stacks.String(), "commandlog.(*Log).now")
+			})
+			leave()
+			keep()
+			<-left
+			if n := len(o.bus.asks()); n != 0 {
+				t.Errorf("%d commands were sent for nobody", n)
+			}
+			if a := o.post(t, off, "Idempotency-Key", "k1"); a.status != http.StatusOK || a.header.Get("Idempotent-Replayed") != "" {
+				t.Errorf("%d %s", a.status, a.body)
+			}
+		})
+	}
+}
+
+func TestNoKeyIsTakenBeyondTheRoomOfItsPrincipal(t *testing.T) {
+	kept, keep := laterKept(t, commandlog.Options{MaxKeys: 1})
+	keep()
+	o := open(t, func(options *api.Options) { options.Commands = kept })
+	const off = `{"selector":{"ids":["desk-1"]},"action":"off"}`
+	first := o.post(t, off, "Idempotency-Key", "k1")
+	full := o.post(t, off, "Idempotency-Key", "k2")
+	wantProblem(t, full, wattline.CodeBusy, "")
+	if s, err := strconv.Atoi(full.header.Get("Retry-After")); err != nil || s < 23*60*60 || s > 24*60*60+1 {
+		t.Errorf("Retry-After %q", full.header.Get("Retry-After"))
+	}
+	if again := o.post(t, off, "Idempotency-Key", "k1"); string(again.body) != string(first.body) || len(o.bus.asks()) != 1 {
+		t.Errorf("%s\nthen %s, after %d commands", first.body, again.body, len(o.bus.asks()))
 	}
 }
 

@@ -44,7 +44,7 @@ type CommandsResponse struct {
 //
 //	@Summary		Switch many devices
 //	@Description	One command to each device that the selector chooses. The answer says for each, in the order of ids, what became of it: done, unreachable, failed, refused (the code says why: protected, unsupported, or not_found for an id that the selector names and nobody has), not_sent (no controller or broker, or no time left), or timeout (the outcome is unknown). The status is 200 whatever the outcomes are. An id given twice counts once. A site switches on a configured number of devices a second, against inrush; those whose turn would come after the time given are not_sent. With dry_run nothing is sent, and the outcome of what would be is would_send.
-//	@Description	With Prefer: respond-async the answer is 202 at once, and Location has the outcomes so far. With an Idempotency-Key the same request sent again within a day is answered as the first time, and carried out once.
+//	@Description	With Prefer: respond-async the answer is 202 at once, and Location has the outcomes so far. With an Idempotency-Key the same request sent again within a day is answered as the first time, and carried out once, by the gateway that took it: where there are several, send it to the same one. A gateway remembers 10,000 keys of each token or user, and 64 MiB of answers; further ones are busy, and nothing is sent.
 //	@ID				postCommands
 //	@Tags			commands
 //	@Accept			json
@@ -61,7 +61,7 @@ type CommandsResponse struct {
 //	@Failure		413				{object}	Problem	"too_large"
 //	@Failure		415				{object}	Problem	"unsupported_media_type"
 //	@Failure		422				{object}	Problem	"key_reused: the Idempotency-Key was used for another request"
-//	@Failure		429				{object}	Problem	"busy"
+//	@Failure		429				{object}	Problem	"busy; with an Idempotency-Key also where no further one can be remembered"
 //	@Failure		500				{object}	Problem	"internal"
 //	@Failure		503				{object}	Problem	"broker_down"
 //	@Router			/api/v1/commands [post]

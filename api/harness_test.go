@@ -83,21 +83,35 @@ func open(t testing.TB, change ...func(*api.Options)) *office {
 // keepCommands keeps commands in a file until the test, or stop, ends.
 func keepCommands(t testing.TB, path string) (kept *commandlog.Log, stop func()) {
 	t.Helper()
-	commands, err := commandlog.Open(context.Background(), commandlog.Options{Path: path, Metrics: telemetry.New()})
+	commands, keep := laterKept(t, commandlog.Options{Path: path})
+	return commands, keep()
+}
+
+// laterKept is commands that are kept from when keep is called until the test, or
+// stop, ends.
+func laterKept(t testing.TB, options commandlog.Options) (kept *commandlog.Log, keep func() (stop func())) {
+	t.Helper()
+	if options.Path == "" {
+		options.Path = filepath.Join(t.TempDir(), "commands.sqlite")
+	}
+	options.Metrics = telemetry.New()
+	commands, err := commandlog.Open(context.Background(), options)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- commands.Run(ctx) }()
-	stop = sync.OnceFunc(func() {
-		cancel()
-		if err := errors.Join(<-ended, commands.Close()); err != nil {
-			t.Error(err)
-		}
-	})
-	t.Cleanup(stop)
-	return commands, stop
+	return commands, func() func() {
+		ctx, cancel := context.WithCancel(context.Background())
+		ended := make(chan error, 1)
+		go func() { ended <- commands.Run(ctx) }()
+		stop := sync.OnceFunc(func() {
+			cancel()
+			if err := errors.Join(<-ended, commands.Close()); err != nil {
+				t.Error(err)
+			}
+		})
+		t.Cleanup(stop)
+		return stop
+	}
 }
 
 // unkept is for a gateway that is given no commands.

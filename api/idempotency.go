@@ -12,6 +12,7 @@ import (
 
 	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/internal/commandlog"
+	"github.com/wattline/wattline/internal/throttle"
 )
 
 const (
@@ -55,12 +56,11 @@ func (g *Gateway) claimFor(c *gin.Context, key string, request CommandsRequest) 
 }
 
 // commandOnce carries out a batch unless a request of the same key was, and answers
-// as then. It is carried out to its end whether or not the client stays.
+// as then. What has begun is carried out to its end whether or not the client stays.
 func (g *Gateway) commandOnce(c *gin.Context, key commandlog.Key, b batch, async bool) error {
 	claimed, err := g.options.Commands.Claim(c.Request.Context(), key, b.id)
 	if err != nil {
-		g.log.Error("an idempotency key cannot be kept", "error", err)
-		return errNotKept()
+		return g.notKept(c, err)
 	}
 	switch claimed.Claim {
 	case commandlog.Fresh:
@@ -69,27 +69,30 @@ func (g *Gateway) commandOnce(c *gin.Context, key commandlog.Key, b batch, async
 		return wattline.Errorf(wattline.CodeKeyReused, "the %s was used for another request before", keyHeader)
 	case commandlog.UnderWay:
 		return errUnderWay(c)
+	case commandlog.Full:
+		return &throttle.Exceeded{
+			Reason: "as many keys are remembered for " + key.Principal + " as may be within a day; nothing was sent: leave out the " + keyHeader + ", or wait",
+			Wait:   claimed.Wait,
+		}
 	case commandlog.Interrupted, commandlog.Answered:
 	}
 	return g.replay(c, claimed)
 }
 
-// commandFirst is the first time that a key comes.
-func (g *Gateway) commandFirst(c *gin.Context, key commandlog.Key, b batch, async bool) (err error) {
-	defer func() {
-		if err != nil {
-			g.options.Commands.Release(key)
-		}
-	}()
+// commandFirst is the first time that a key comes. The key is given back only where
+// nothing has begun: for a client that has gone by now nothing does.
+func (g *Gateway) commandFirst(c *gin.Context, key commandlog.Key, b batch, async bool) error {
+	start := g.keep
 	if async {
-		if err := g.begin(c, b); err != nil {
-			return err
-		}
+		start = g.begin
+	}
+	if err := start(c, b); err != nil {
+		g.options.Commands.Release(key, b.id)
+		return err
+	}
+	if async {
 		g.noteAnswer(key, http.StatusAccepted, nil)
 		return g.writeAccepted(c, b.id)
-	}
-	if err := g.keep(c, b); err != nil {
-		return err
 	}
 	answer := CommandsResponse{ID: b.id, Results: g.commandAll(context.WithoutCancel(c.Request.Context()), b)}
 	body, err := json.Marshal(answer)

@@ -2502,7 +2502,7 @@ type ClientInterface interface {
 	// PostCommandsWithBody Switch many devices
 	//
 	// One command to each device that the selector chooses. The answer says for each, in the order of ids, what became of it: done, unreachable, failed, refused (the code says why: protected, unsupported, or not_found for an id that the selector names and nobody has), not_sent (no controller or broker, or no time left), or timeout (the outcome is unknown). The status is 200 whatever the outcomes are. An id given twice counts once. A site switches on a configured number of devices a second, against inrush; those whose turn would come after the time given are not_sent. With dry_run nothing is sent, and the outcome of what would be is would_send.
-	// With Prefer: respond-async the answer is 202 at once, and Location has the outcomes so far. With an Idempotency-Key the same request sent again within a day is answered as the first time, and carried out once.
+	// With Prefer: respond-async the answer is 202 at once, and Location has the outcomes so far. With an Idempotency-Key the same request sent again within a day is answered as the first time, and carried out once, by the gateway that took it: where there are several, send it to the same one. A gateway remembers 10,000 keys of each token or user, and 64 MiB of answers; further ones are busy, and nothing is sent.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2512,7 +2512,7 @@ type ClientInterface interface {
 	// PostCommands Switch many devices
 	//
 	// One command to each device that the selector chooses. The answer says for each, in the order of ids, what became of it: done, unreachable, failed, refused (the code says why: protected, unsupported, or not_found for an id that the selector names and nobody has), not_sent (no controller or broker, or no time left), or timeout (the outcome is unknown). The status is 200 whatever the outcomes are. An id given twice counts once. A site switches on a configured number of devices a second, against inrush; those whose turn would come after the time given are not_sent. With dry_run nothing is sent, and the outcome of what would be is would_send.
-	// With Prefer: respond-async the answer is 202 at once, and Location has the outcomes so far. With an Idempotency-Key the same request sent again within a day is answered as the first time, and carried out once.
+	// With Prefer: respond-async the answer is 202 at once, and Location has the outcomes so far. With an Idempotency-Key the same request sent again within a day is answered as the first time, and carried out once, by the gateway that took it: where there are several, send it to the same one. A gateway remembers 10,000 keys of each token or user, and 64 MiB of answers; further ones are busy, and nothing is sent.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -3095,7 +3095,7 @@ func (c *Client) ListCapabilities(ctx context.Context, reqEditors ...RequestEdit
 // PostCommandsWithBody Switch many devices
 //
 // One command to each device that the selector chooses. The answer says for each, in the order of ids, what became of it: done, unreachable, failed, refused (the code says why: protected, unsupported, or not_found for an id that the selector names and nobody has), not_sent (no controller or broker, or no time left), or timeout (the outcome is unknown). The status is 200 whatever the outcomes are. An id given twice counts once. A site switches on a configured number of devices a second, against inrush; those whose turn would come after the time given are not_sent. With dry_run nothing is sent, and the outcome of what would be is would_send.
-// With Prefer: respond-async the answer is 202 at once, and Location has the outcomes so far. With an Idempotency-Key the same request sent again within a day is answered as the first time, and carried out once.
+// With Prefer: respond-async the answer is 202 at once, and Location has the outcomes so far. With an Idempotency-Key the same request sent again within a day is answered as the first time, and carried out once, by the gateway that took it: where there are several, send it to the same one. A gateway remembers 10,000 keys of each token or user, and 64 MiB of answers; further ones are busy, and nothing is sent.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3115,7 +3115,7 @@ func (c *Client) PostCommandsWithBody(ctx context.Context, params *PostCommandsP
 // PostCommands Switch many devices
 //
 // One command to each device that the selector chooses. The answer says for each, in the order of ids, what became of it: done, unreachable, failed, refused (the code says why: protected, unsupported, or not_found for an id that the selector names and nobody has), not_sent (no controller or broker, or no time left), or timeout (the outcome is unknown). The status is 200 whatever the outcomes are. An id given twice counts once. A site switches on a configured number of devices a second, against inrush; those whose turn would come after the time given are not_sent. With dry_run nothing is sent, and the outcome of what would be is would_send.
-// With Prefer: respond-async the answer is 202 at once, and Location has the outcomes so far. With an Idempotency-Key the same request sent again within a day is answered as the first time, and carried out once.
+// With Prefer: respond-async the answer is 202 at once, and Location has the outcomes so far. With an Idempotency-Key the same request sent again within a day is answered as the first time, and carried out once, by the gateway that took it: where there are several, send it to the same one. A gateway remembers 10,000 keys of each token or user, and 64 MiB of answers; further ones are busy, and nothing is sent.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -7624,7 +7624,7 @@ type ClientWithResponsesInterface interface {
 	// PostCommandsWithBodyWithResponse Switch many devices
 	//
 	// One command to each device that the selector chooses. The answer says for each, in the order of ids, what became of it: done, unreachable, failed, refused (the code says why: protected, unsupported, or not_found for an id that the selector names and nobody has), not_sent (no controller or broker, or no time left), or timeout (the outcome is unknown). The status is 200 whatever the outcomes are. An id given twice counts once. A site switches on a configured number of devices a second, against inrush; those whose turn would come after the time given are not_sent. With dry_run nothing is sent, and the outcome of what would be is would_send.
-	// With Prefer: respond-async the answer is 202 at once, and Location has the outcomes so far. With an Idempotency-Key the same request sent again within a day is answered as the first time, and carried out once.
+	// With Prefer: respond-async the answer is 202 at once, and Location has the outcomes so far. With an Idempotency-Key the same request sent again within a day is answered as the first time, and carried out once, by the gateway that took it: where there are several, send it to the same one. A gateway remembers 10,000 keys of each token or user, and 64 MiB of answers; further ones are busy, and nothing is sent.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -7634,7 +7634,7 @@ type ClientWithResponsesInterface interface {
 	// PostCommandsWithResponse Switch many devices
 	//
 	// One command to each device that the selector chooses. The answer says for each, in the order of ids, what became of it: done, unreachable, failed, refused (the code says why: protected, unsupported, or not_found for an id that the selector names and nobody has), not_sent (no controller or broker, or no time left), or timeout (the outcome is unknown). The status is 200 whatever the outcomes are. An id given twice counts once. A site switches on a configured number of devices a second, against inrush; those whose turn would come after the time given are not_sent. With dry_run nothing is sent, and the outcome of what would be is would_send.
-	// With Prefer: respond-async the answer is 202 at once, and Location has the outcomes so far. With an Idempotency-Key the same request sent again within a day is answered as the first time, and carried out once.
+	// With Prefer: respond-async the answer is 202 at once, and Location has the outcomes so far. With an Idempotency-Key the same request sent again within a day is answered as the first time, and carried out once, by the gateway that took it: where there are several, send it to the same one. A gateway remembers 10,000 keys of each token or user, and 64 MiB of answers; further ones are busy, and nothing is sent.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -13347,7 +13347,7 @@ func (c *ClientWithResponses) ListCapabilitiesWithResponse(ctx context.Context, 
 // PostCommandsWithBodyWithResponse Switch many devices
 //
 // One command to each device that the selector chooses. The answer says for each, in the order of ids, what became of it: done, unreachable, failed, refused (the code says why: protected, unsupported, or not_found for an id that the selector names and nobody has), not_sent (no controller or broker, or no time left), or timeout (the outcome is unknown). The status is 200 whatever the outcomes are. An id given twice counts once. A site switches on a configured number of devices a second, against inrush; those whose turn would come after the time given are not_sent. With dry_run nothing is sent, and the outcome of what would be is would_send.
-// With Prefer: respond-async the answer is 202 at once, and Location has the outcomes so far. With an Idempotency-Key the same request sent again within a day is answered as the first time, and carried out once.
+// With Prefer: respond-async the answer is 202 at once, and Location has the outcomes so far. With an Idempotency-Key the same request sent again within a day is answered as the first time, and carried out once, by the gateway that took it: where there are several, send it to the same one. A gateway remembers 10,000 keys of each token or user, and 64 MiB of answers; further ones are busy, and nothing is sent.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13363,7 +13363,7 @@ func (c *ClientWithResponses) PostCommandsWithBodyWithResponse(ctx context.Conte
 // PostCommandsWithResponse Switch many devices
 //
 // One command to each device that the selector chooses. The answer says for each, in the order of ids, what became of it: done, unreachable, failed, refused (the code says why: protected, unsupported, or not_found for an id that the selector names and nobody has), not_sent (no controller or broker, or no time left), or timeout (the outcome is unknown). The status is 200 whatever the outcomes are. An id given twice counts once. A site switches on a configured number of devices a second, against inrush; those whose turn would come after the time given are not_sent. With dry_run nothing is sent, and the outcome of what would be is would_send.
-// With Prefer: respond-async the answer is 202 at once, and Location has the outcomes so far. With an Idempotency-Key the same request sent again within a day is answered as the first time, and carried out once.
+// With Prefer: respond-async the answer is 202 at once, and Location has the outcomes so far. With an Idempotency-Key the same request sent again within a day is answered as the first time, and carried out once, by the gateway that took it: where there are several, send it to the same one. A gateway remembers 10,000 keys of each token or user, and 64 MiB of answers; further ones are busy, and nothing is sent.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

@@ -30,10 +30,10 @@ type inner struct {
 	body         []byte
 }
 
-// request keeps who asks, and from where.
+// request keeps who asks, from where, and whether over TLS.
 func (i inner) request(outer *http.Request) *http.Request {
 	r := outer.Clone(outer.Context())
-	r.Method, r.URL = i.method, &url.URL{Path: i.path, RawQuery: i.query.Encode()}
+	r.Method, r.URL = i.method, &url.URL{Scheme: outer.URL.Scheme, Path: i.path, RawQuery: i.query.Encode()}
 	r.RequestURI = r.URL.RequestURI()
 	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(i.body)), int64(len(i.body))
 	r.TransferEncoding = nil

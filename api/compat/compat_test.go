@@ -68,6 +68,22 @@ func reading(device, at string, watts wattline.Milli, relay wattline.Relay) stri
 		device, at, watts, relay)
 }
 
+func TestTheAPIIsToldWhetherItWasAskedOverTLS(t *testing.T) {
+	for _, scheme := range []string{"", "https"} {
+		var got []string
+		api := &newAPI{answer: func(r *http.Request, _ string) (int, string, string) {
+			got = append(got, r.URL.Scheme)
+			return http.StatusNotFound, "application/problem+json", "{}"
+		}}
+		r := httptest.NewRequestWithContext(t.Context(), "GET", "/api/out/influx_query/sp/power?type=w", http.NoBody)
+		r.URL.Scheme = scheme // by a trusted proxy
+		_ = compat.New(api).Out(httptest.NewRecorder(), r, "influx_query/sp/power")
+		if diff := cmp.Diff([]string{scheme}, got); diff != "" {
+			t.Error(diff)
+		}
+	}
+}
+
 func row(text string) string { return `{"rows":[` + text + `]}` }
 
 func TestTheDocumentedQuestionsAreAnswered(t *testing.T) {

@@ -27,11 +27,10 @@ import (
 const (
 	defaultMaxCommands = 200_000
 	defaultMaxAge      = 90 * 24 * time.Hour
-	defaultMaxKeys     = 1000
+	defaultMaxKeys     = 10_000
+	defaultMaxAnswers  = 64 << 20
 	// KeyAge is for how long an idempotency key is remembered.
 	KeyAge = 24 * time.Hour
-	// maxAnswers bounds the bytes of all remembered answers.
-	maxAnswers = 64 << 20
 )
 
 const (
@@ -50,10 +49,13 @@ type Options struct {
 	// may become; 90 days.
 	MaxCommands int
 	MaxAge      time.Duration
-	// MaxKeys is how many idempotency keys are remembered for one principal; 1,000.
-	MaxKeys int
-	Log     *slog.Logger
-	Metrics *telemetry.Registry
+	// MaxKeys is how many idempotency keys are remembered for one principal; 10,000.
+	// MaxAnswerBytes is how large their answers may be together before no further key
+	// is taken; 64 MiB.
+	MaxKeys        int
+	MaxAnswerBytes int64
+	Log            *slog.Logger
+	Metrics        *telemetry.Registry
 }
 
 // Log is the open log. Make it with Open; it writes while Run runs. All methods
@@ -87,6 +89,9 @@ func Open(ctx context.Context, options Options) (*Log, error) {
 	}
 	if options.MaxKeys == 0 {
 		options.MaxKeys = defaultMaxKeys
+	}
+	if options.MaxAnswerBytes == 0 {
+		options.MaxAnswerBytes = defaultMaxAnswers
 	}
 	if options.Log == nil {
 		options.Log = slog.New(slog.DiscardHandler)
@@ -193,8 +198,13 @@ func (l *Log) later(do func(context.Context, *sql.Tx) error) {
 	}
 }
 
-// now has something written and waits until it is on disk.
+// now has something written and waits until it is on disk. What is queued is not
+// taken back when the context ends: whoever asked learns whether it was written. Only
+// of a disk that hangs they do not; it may be written after the error then.
 func (l *Log) now(ctx context.Context, do func(context.Context, *sql.Tx) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	done := make(chan error, 1)
 	select {
 	case l.work <- job{do, done}:
@@ -203,6 +213,8 @@ func (l *Log) now(ctx context.Context, do func(context.Context, *sql.Tx) error) 
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
+	defer cancel()
 	select {
 	case err := <-done:
 		return err
@@ -234,8 +246,6 @@ func (l *Log) prune(ctx context.Context, tx *sql.Tx) error {
 		{"DELETE FROM commands WHERE asked_ms < ?", []any{now.Add(-l.options.MaxAge).UnixMilli()}},
 		{"DELETE FROM commands WHERE seq <= (SELECT max(seq) FROM commands) - ?", []any{l.options.MaxCommands}},
 		{"DELETE FROM keys WHERE at_ms < ?", []any{now.Add(-KeyAge).UnixMilli()}},
-		{`DELETE FROM keys WHERE answer IS NOT NULL AND rowid IN (SELECT rowid FROM (
-			SELECT rowid, sum(length(answer)) OVER (ORDER BY rowid DESC) AS bytes FROM keys WHERE answer IS NOT NULL) WHERE bytes > ?)`, []any{maxAnswers}},
 	} {
 		if _, err := tx.ExecContext(ctx, statement.text, statement.args...); err != nil {
 			return err

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -244,7 +245,7 @@ func TestAKeyIsForOneRequestOfOnePrincipal(t *testing.T) {
 	if got := claim(t, l, k, "b5"); got.Claim != commandlog.Answered || got.Status != 200 || string(got.Answer) != "answer" || got.Batch != "b1" {
 		t.Errorf("once it is answered: %+v", got)
 	}
-	l.Release(key("token:b", "k1", "off"))
+	l.Release(key("token:b", "k1", "off"), "b4")
 	if got := claim(t, l, key("token:b", "k1", "else"), "b6"); got.Claim != commandlog.Fresh {
 		t.Errorf("given back: %+v", got)
 	}
@@ -271,25 +272,112 @@ func TestKeysOutliveARestart(t *testing.T) {
 	}
 }
 
-func TestTheKeysOfAPrincipalAreBounded(t *testing.T) {
-	l, _ := open(t, commandlog.Options{MaxKeys: 3})
-	claim(t, l, key("token:b", "k", "off"), "b")
-	for i := range 5 {
-		k := key("token:a", fmt.Sprintf("k%d", i), "off")
-		claim(t, l, k, "b")
-		if err := l.Answer(t.Context(), k, 200, nil); err != nil {
-			t.Fatal(err)
+func TestNoKeyIsForgottenWithinItsDay(t *testing.T) {
+	for name, c := range map[string]struct {
+		options commandlog.Options
+		answer  []byte
+	}{
+		"for the number of keys":       {commandlog.Options{MaxKeys: 3}, nil},
+		"for the bytes of the answers": {commandlog.Options{MaxAnswerBytes: 300}, make([]byte, 100)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l, _ := open(t, c.options)
+			for _, principal := range []string{"token:a", "token:b"} { // neither takes the other's room
+				for i, want := range []commandlog.Claim{commandlog.Fresh, commandlog.Fresh, commandlog.Fresh, commandlog.Full} {
+					k := key(principal, fmt.Sprintf("k%d", i), "off")
+					got := claim(t, l, k, "b")
+					if got.Claim != want {
+						t.Errorf("%s: %+v", k.Key, got)
+					}
+					if want == commandlog.Full && (got.Wait < 23*time.Hour || got.Wait > commandlog.KeyAge+time.Second) {
+						t.Errorf("room is in %v", got.Wait)
+					}
+					if err := l.Answer(t.Context(), k, 200, c.answer); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			for i := range 3 {
+				if got := claim(t, l, key("token:a", fmt.Sprintf("k%d", i), "off"), "b"); got.Claim != commandlog.Answered {
+					t.Errorf("k%d: %+v", i, got)
+				}
+			}
+		})
+	}
+}
+
+// later is a log that is not written yet, on the clock of the test, and what begins it.
+func later(t *testing.T) (l *commandlog.Log, run func()) {
+	t.Helper()
+	l, err := commandlog.Open(t.Context(), commandlog.Options{Path: filepath.Join(t.TempDir(), "commands.sqlite"), Metrics: telemetry.New()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	run = sync.OnceFunc(func() { go func() { ended <- l.Run(ctx) }() })
+	t.Cleanup(func() {
+		run()
+		cancel()
+		if err := errors.Join(<-ended, l.Close()); err != nil {
+			t.Error(err)
 		}
-	}
-	claim(t, l, key("token:a", "k5", "off"), "b")
-	for name, want := range map[string]commandlog.Claim{"k2": commandlog.Fresh, "k4": commandlog.Answered, "k5": commandlog.UnderWay} {
-		if got := claim(t, l, key("token:a", name, "off"), "b"); got.Claim != want {
-			t.Errorf("%s: %+v", name, got)
+	})
+	return l, run
+}
+
+func TestWhoGoesWhileTheyWaitStillLearnsWhatWasWritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, run := later(t)
+		ctx, leave := context.WithCancel(t.Context())
+		type answer struct {
+			claimed commandlog.Claimed
+			err     error
 		}
-	}
-	if got := claim(t, l, key("token:b", "k", "off"), "b"); got.Claim != commandlog.UnderWay {
-		t.Errorf("somebody else's: %+v", got)
-	}
+		claimed, noted := make(chan answer, 1), make(chan error, 1)
+		go func() {
+			got, err := l.Claim(ctx, key("token:a", "k", "off"), "b1")
+			claimed <- answer{got, err}
+		}()
+		go func() { noted <- l.NoteNow(ctx, batch("b1", time.Minute, "desk-1")) }()
+		synctest.Wait()
+		leave()
+		synctest.Wait()
+		run()
+		if got := <-claimed; got.err != nil || got.claimed.Claim != commandlog.Fresh {
+			t.Errorf("%+v", got)
+		}
+		if err := <-noted; err != nil || len(outcomes(t, l, "b1")) != 1 {
+			t.Error(err)
+		}
+		if _, err := l.Claim(ctx, key("token:a", "k2", "off"), "b2"); !errors.Is(err, context.Canceled) {
+			t.Errorf("who has gone before: %v", err)
+		}
+	})
+}
+
+func TestNothingIsKeptOfWhatADiskTookTooLongFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, run := later(t)
+		k := key("token:a", "k", "off")
+		if got, err := l.Claim(t.Context(), k, "b1"); err == nil {
+			t.Errorf("%+v", got)
+		}
+		if err := l.NoteNow(t.Context(), batch("b1", time.Minute, "desk-1")); err == nil {
+			t.Error("noted by nobody")
+		}
+		run()
+		if got := outcomes(t, l, "b1"); len(got) != 0 {
+			t.Errorf("noted: %v", got)
+		}
+		if got := claim(t, l, k, "b2"); got.Claim != commandlog.Fresh {
+			t.Errorf("%+v", got)
+		}
+		l.Release(k, "b1") // of a request that does not have it any more
+		if got := claim(t, l, k, "b3"); got.Claim != commandlog.UnderWay || got.Batch != "b2" {
+			t.Errorf("%+v", got)
+		}
+	})
 }
 
 func TestNobodyWaitsForALogThatHasEnded(t *testing.T) {

@@ -25,14 +25,25 @@ func migrations() []string {
 			principal TEXT NOT NULL, key TEXT NOT NULL, request BLOB NOT NULL, batch TEXT NOT NULL, at_ms INTEGER NOT NULL,
 			interrupted INTEGER NOT NULL DEFAULT 0, status INTEGER NOT NULL DEFAULT 0, answer BLOB,
 			UNIQUE (principal, key)) STRICT;
-		CREATE INDEX keys_at ON keys (at_ms);`}
+		CREATE INDEX keys_at ON keys (at_ms);`, `
+		CREATE INDEX keys_size ON keys (principal, at_ms, length(answer));`}
 }
 
 // Note notes commands that are about to be given, without waiting for the disk.
 func (l *Log) Note(batch Batch) { l.later(insertBatch(batch)) }
 
-// NoteNow is Note, on disk when it returns without an error.
-func (l *Log) NoteNow(ctx context.Context, batch Batch) error { return l.now(ctx, insertBatch(batch)) }
+// NoteNow is Note, on disk when it returns without an error; with one, nothing of the
+// batch is kept. The context ends no more than the wait for the queue.
+func (l *Log) NoteNow(ctx context.Context, batch Batch) error {
+	err := l.now(ctx, insertBatch(batch))
+	if err != nil {
+		l.later(func(ctx context.Context, tx *sql.Tx) error {
+			_, err := tx.ExecContext(ctx, "DELETE FROM commands WHERE batch = ?", batch.ID)
+			return err
+		})
+	}
+	return err
+}
 
 func insertBatch(batch Batch) func(context.Context, *sql.Tx) error {
 	return func(ctx context.Context, tx *sql.Tx) error {

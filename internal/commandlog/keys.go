@@ -33,6 +33,8 @@ const (
 	Interrupted
 	// Answered: the same request was answered.
 	Answered
+	// Full: as much is remembered for the principal as may be; the key was not taken.
+	Full
 )
 
 // Claimed is what became of an attempt to claim a key.
@@ -44,16 +46,24 @@ type Claimed struct {
 	// repeated word for word.
 	Status int
 	Answer []byte
+	// Wait is, of Full, for how long the principal's oldest key is still remembered.
+	Wait time.Duration
 }
 
 // Claim takes a key for a request whose commands will be noted under a batch's id,
-// unless it is taken. It is on disk when it returns without an error.
-func (l *Log) Claim(ctx context.Context, key Key, batch string) (claimed Claimed, err error) {
-	err = l.now(ctx, func(ctx context.Context, tx *sql.Tx) error {
+// unless it is taken. It is on disk when it returns without an error, and not taken
+// when it returns with one. The context ends no more than the wait for the queue.
+func (l *Log) Claim(ctx context.Context, key Key, batch string) (Claimed, error) {
+	var claimed Claimed // of the writer, until now returns without an error
+	err := l.now(ctx, func(ctx context.Context, tx *sql.Tx) (err error) {
 		claimed, err = l.claim(ctx, tx, key, batch)
 		return err
 	})
-	return claimed, err
+	if err != nil {
+		l.Release(key, batch)
+		return Claimed{}, err
+	}
+	return claimed, nil
 }
 
 func (l *Log) claim(ctx context.Context, tx *sql.Tx, key Key, batch string) (Claimed, error) {
@@ -65,7 +75,7 @@ func (l *Log) claim(ctx context.Context, tx *sql.Tx, key Key, batch string) (Cla
 		key.Principal, key.Key, now.Add(-KeyAge).UnixMilli()).Scan(&request, &found.Batch, &interrupted, &found.Status, &found.Answer)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		return Claimed{Claim: Fresh, Batch: batch}, l.take(ctx, tx, key, batch, now)
+		return l.take(ctx, tx, key, batch, now)
 	case err != nil:
 		return Claimed{}, err
 	case string(request) != string(key.Request[:]):
@@ -80,15 +90,21 @@ func (l *Log) claim(ctx context.Context, tx *sql.Tx, key Key, batch string) (Cla
 	return found, nil
 }
 
-// take notes a key, and forgets the principal's oldest where there are too many.
-func (l *Log) take(ctx context.Context, tx *sql.Tx, key Key, batch string, now time.Time) error {
-	if _, err := tx.ExecContext(ctx, "INSERT OR REPLACE INTO keys (principal, key, request, batch, at_ms) VALUES (?, ?, ?, ?, ?)",
-		key.Principal, key.Key, key.Request[:], batch, now.UnixMilli()); err != nil {
-		return err
+// take notes a key, unless its principal has no room for one more: a key that is
+// remembered for a day is not forgotten for another.
+func (l *Log) take(ctx context.Context, tx *sql.Tx, key Key, batch string, now time.Time) (Claimed, error) {
+	since := now.Add(-KeyAge).UnixMilli()
+	var keys, bytes, oldest int64
+	if err := tx.QueryRowContext(ctx, `SELECT count(*), coalesce(sum(length(answer)), 0), coalesce(min(at_ms), 0)
+		FROM keys WHERE principal = ? AND at_ms >= ?`, key.Principal, since).Scan(&keys, &bytes, &oldest); err != nil {
+		return Claimed{}, err
 	}
-	_, err := tx.ExecContext(ctx, `DELETE FROM keys WHERE principal = ?1 AND status != 0 AND rowid IN (
-		SELECT rowid FROM keys WHERE principal = ?1 ORDER BY rowid DESC LIMIT -1 OFFSET ?2)`, key.Principal, l.options.MaxKeys)
-	return err
+	if keys >= int64(l.options.MaxKeys) || bytes >= l.options.MaxAnswerBytes {
+		return Claimed{Claim: Full, Wait: time.Duration(oldest-since+1) * time.Millisecond}, nil
+	}
+	_, err := tx.ExecContext(ctx, "INSERT OR REPLACE INTO keys (principal, key, request, batch, at_ms) VALUES (?, ?, ?, ?, ?)",
+		key.Principal, key.Key, key.Request[:], batch, now.UnixMilli())
+	return Claimed{Claim: Fresh, Batch: batch}, err
 }
 
 // Answer notes what a claimed request was answered: from now on it is repeated. It
@@ -100,10 +116,10 @@ func (l *Log) Answer(ctx context.Context, key Key, status int, answer []byte) er
 	})
 }
 
-// Release gives a claimed key back: nothing was done.
-func (l *Log) Release(key Key) {
+// Release gives back a key that was claimed for a batch: nothing was done.
+func (l *Log) Release(key Key, batch string) {
 	l.later(func(ctx context.Context, tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, "DELETE FROM keys WHERE principal = ? AND key = ? AND status = 0", key.Principal, key.Key)
+		_, err := tx.ExecContext(ctx, "DELETE FROM keys WHERE principal = ? AND key = ? AND batch = ? AND status = 0", key.Principal, key.Key, batch)
 		return err
 	})
 }
