@@ -66,6 +66,13 @@ func (a Address) String() string {
 	return text
 }
 
+// Short is the address with two digits for its outlet, so that two addresses on one
+// host and port that mean the same are equal.
+func (a Address) Short() Address {
+	a.Outlet = a.Outlet[max(0, len(a.Outlet)-outletSuffix):]
+	return a
+}
+
 func splitPort(hostport string) (host string, port uint16, err error) {
 	switch colons := strings.Count(hostport, ":"); {
 	case strings.HasPrefix(hostport, "[") && strings.HasSuffix(hostport, "]"):

@@ -66,6 +66,8 @@ type Controller struct {
 	mu      sync.Mutex
 	devices map[string]wattline.Device
 	states  map[string]wattline.State
+	// protected is where those of the devices are that are protected; see sharedWith.
+	protected map[string]wattline.Address
 }
 
 // New makes a controller; Run starts it.
@@ -74,7 +76,7 @@ func New(options Options) *Controller {
 		options: options, log: options.Log.With("role", wattline.RoleController), pace: newPace(options.SwitchOnPerS),
 		results:   options.Metrics.CounterVec("wattline_controller_commands_total", "Commands, by their outcome.", "outcome"),
 		badStates: options.Metrics.Counter("wattline_controller_bad_states_total", "States of devices that could not be read."),
-		devices:   map[string]wattline.Device{}, states: map[string]wattline.State{},
+		devices:   map[string]wattline.Device{}, states: map[string]wattline.State{}, protected: map[string]wattline.Address{},
 	}
 }
 
@@ -113,9 +115,11 @@ func (c *Controller) apply(_ context.Context, change agents.Change) {
 	if change.Removed {
 		delete(c.devices, change.Device.ID)
 		delete(c.states, change.Device.ID)
+		delete(c.protected, change.Device.ID)
 		return
 	}
 	c.devices[change.Device.ID] = change.Device
+	c.guard(change.Device)
 }
 
 // remember keeps the newest state of our devices, to which a command's effect

@@ -51,9 +51,13 @@ func (c *Controller) admit(command wattline.Command) (kasa.Target, error) {
 	c.mu.Lock()
 	device, known := c.devices[command.Device]
 	state, seen := c.states[command.Device]
+	shared := c.sharedWith(device, command.Action)
 	c.mu.Unlock()
 	if err := refuse(command, device, known, state, seen); err != nil {
 		return kasa.Target{}, err
+	}
+	if shared != nil {
+		return kasa.Target{}, shared
 	}
 	target, err := kasa.TargetOf(device)
 	if err != nil {

@@ -83,7 +83,8 @@ func (r *Registry) change(ctx context.Context, changes []wattline.DeviceChange, 
 	if len(faults) > 0 {
 		return nil, wattline.Invalid(faults...)
 	}
-	become := func(known []wattline.Device) ([]wattline.Device, error) { return changed(known, changes, how.place) }
+	deciding := deciding{place: how.place, names: r.meanings(ctx, changes)}
+	become := func(known []wattline.Device) ([]wattline.Device, error) { return changed(known, changes, deciding) }
 	if how.dryRun {
 		return become(r.snapshot())
 	}

@@ -15,9 +15,10 @@ import (
 	"github.com/wattline/wattline"
 )
 
-// place is a device as a request gives it, at an address that may be.
+// place is a device as a request gives it, at an address of its own that may be.
 func place(id string) wattline.Device {
-	return wattline.Device{ID: id, Kind: "workstation", Location: "hq/f1/" + id, Site: "hq", Address: "10.1.0.7"}
+	address := fmt.Sprintf("10.1.%d.%d", id[0], id[len(id)-1])
+	return wattline.Device{ID: id, Kind: "workstation", Location: "hq/f1/" + id, Site: "hq", Address: address}
 }
 
 func encoded(t testing.TB, value any) string {
@@ -257,7 +258,7 @@ func TestAProtectionIsLiftedForATime(t *testing.T) {
 
 // TestWhatIsPublishedIsWhatWasAskedFor holds the registry against a model: a map.
 func TestWhatIsPublishedIsWhatWasAskedFor(t *testing.T) {
-	on, _, _ := run(t, filepath.Join(t.TempDir(), "registry.sqlite"), device("fixed"))
+	on, _, _ := run(t, filepath.Join(t.TempDir(), "registry.sqlite"), place("fixed"))
 	model := map[string]wattline.Device{"fixed": on.devices["fixed"]}
 	rapid.Check(t, func(rt *rapid.T) {
 		id := rapid.SampledFrom([]string{"a", "b", "c", "fixed"}).Draw(rt, "id")

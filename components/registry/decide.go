@@ -45,9 +45,15 @@ func faultsOfOne(change wattline.DeviceChange) []wattline.FieldError {
 	return faults
 }
 
+// deciding is what a decision on changes goes by.
+type deciding struct {
+	place func(i int) string
+	names meanings
+}
+
 // changed is the devices after the changes, or an error that says all that stands
 // against them.
-func changed(known []wattline.Device, changes []wattline.DeviceChange, place func(i int) string) ([]wattline.Device, error) {
+func changed(known []wattline.Device, changes []wattline.DeviceChange, how deciding) ([]wattline.Device, error) {
 	var against []wattline.FieldError
 	after := make(map[string]wattline.Device, len(known)+len(changes))
 	for _, device := range known {
@@ -59,7 +65,7 @@ func changed(known []wattline.Device, changes []wattline.DeviceChange, place fun
 			if len(changes) == 1 {
 				return nil, err
 			}
-			against = append(against, wattline.FieldError{Field: place(i), Reason: err.Message})
+			against = append(against, wattline.FieldError{Field: how.place(i), Reason: err.Message})
 			continue
 		}
 		if change.Put == nil {
@@ -68,13 +74,24 @@ func changed(known []wattline.Device, changes []wattline.DeviceChange, place fun
 		}
 		after[change.Device] = registered(*change.Put, had)
 	}
+	sorted := slices.SortedFunc(maps.Values(after), byID)
+	clashes := taken(known, sorted, how.names)
+	for i, change := range changes {
+		if !clashes[change.Device] {
+			continue
+		}
+		if len(changes) == 1 {
+			return nil, errTaken()
+		}
+		against = append(against, wattline.FieldError{Field: how.place(i), Reason: errTaken().Message})
+	}
 	switch {
 	case len(against) > 0:
 		return nil, &wattline.Error{Code: wattline.CodeConflict, Message: fmt.Sprintf("%d changes cannot be made, so none was", len(against)), Fields: against}
 	case len(after) > maxDevices && len(after) > len(known):
 		return nil, wattline.Errorf(wattline.CodeConflict, "there would be %d devices; %d is the most", len(after), maxDevices)
 	}
-	return slices.SortedFunc(maps.Values(after), byID), nil
+	return sorted, nil
 }
 
 // registered is a description as the registry keeps it. A lift stays as long as

@@ -23,8 +23,13 @@ func (r *Registry) moved(ctx context.Context, body json.RawMessage) (any, error)
 	if err := r.options.Networks.Check(ctx, address.Host); err != nil {
 		return nil, wattline.Invalid(wattline.FieldError{Field: "address", Reason: err.Error()})
 	}
+	names := meaningsOf(ctx, r.snapshot(), query.Address)
 	after, err := r.commit(ctx, components.Actor(ctx), func(known []wattline.Device) ([]wattline.Device, error) {
-		return relocated(known, query)
+		after, err := relocated(known, query)
+		if err == nil && taken(known, after, names)[query.Device] {
+			err = errTaken()
+		}
+		return after, err
 	})
 	if err != nil {
 		return nil, err

@@ -14,8 +14,12 @@ func moved(t *testing.T, on *memoryBus, query wattline.MovedQuery) (got wattline
 }
 
 func TestAPlugThatWasFoundElsewhereIsPublishedThere(t *testing.T) {
-	on, _, _ := run(t, filepath.Join(t.TempDir(), "registry.sqlite"), device("desk-1"))
-	added, err := put(t, on, place("lamp"), 0)
+	desk := device("desk-1")
+	desk.Address = "10.1.0.20"
+	on, _, _ := run(t, filepath.Join(t.TempDir(), "registry.sqlite"), desk)
+	lamp := place("lamp")
+	lamp.Address = "10.1.0.7"
+	added, err := put(t, on, lamp, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,6 +33,7 @@ func TestAPlugThatWasFoundElsewhereIsPublishedThere(t *testing.T) {
 	}{
 		"by somebody who knows an earlier address": {wattline.MovedQuery{Device: "lamp", From: "10.1.0.7", Address: "10.1.0.9"}, wattline.CodeConflict},
 		"outside the networks":                     {wattline.MovedQuery{Device: "lamp", From: "10.1.0.8", Address: "8.8.8.8"}, wattline.CodeInvalid},
+		"to where another one is":                  {wattline.MovedQuery{Device: "lamp", From: "10.1.0.8", Address: "10.1.0.20"}, wattline.CodeConflict},
 		"to what is no address":                    {wattline.MovedQuery{Device: "lamp", From: "10.1.0.8", Address: "10.1"}, wattline.CodeInvalid},
 		"of a device that is not there":            {wattline.MovedQuery{Device: "nobody", From: "10.1.0.8", Address: "10.1.0.9"}, wattline.CodeNotFound},
 	} {
@@ -42,6 +47,7 @@ func TestAPlugThatWasFoundElsewhereIsPublishedThere(t *testing.T) {
 func TestAnAddressThatWasFoundOverlaysTheConfigurationFiles(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "registry.sqlite")
 	declared := place("desk-1")
+	declared.Address = "10.1.0.7"
 	on, _, stop := run(t, path, declared)
 	move := func(on *memoryBus, from, to string) wattline.Device {
 		got, err := moved(t, on, wattline.MovedQuery{Device: "desk-1", From: from, Address: to})

@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -111,9 +112,12 @@ func (r *Registry) Declare(ctx context.Context, devices []wattline.Device) error
 			return err
 		}
 	}
-	_, err := r.commit(ctx, "", func(known []wattline.Device) ([]wattline.Device, error) {
+	after, err := r.commit(ctx, "", func(known []wattline.Device) ([]wattline.Device, error) {
 		return declare(known, devices), nil
 	})
+	if shared := taken(nil, after, nil); len(shared) > 0 {
+		r.log.Warn("devices share an address: the stricter protection holds for all of them", "devices", len(shared), "one", slices.Min(slices.Collect(maps.Keys(shared))))
+	}
 	return err
 }
 

@@ -64,9 +64,15 @@ func (b *memoryBus) Retain(_ context.Context, topic wattline.Topic, payload any)
 // run runs a registry on the file with the devices until the test, or stop, ends.
 func run(t *testing.T, path string, devices ...wattline.Device) (on *memoryBus, r *registry.Registry, stop func()) {
 	t.Helper()
+	return runIn(t, fence.Private(), path, devices...)
+}
+
+// runIn is run where devices from elsewhere may be in the networks.
+func runIn(t *testing.T, networks fence.Networks, path string, devices ...wattline.Device) (on *memoryBus, r *registry.Registry, stop func()) {
+	t.Helper()
 	on = &memoryBus{retained: map[string]bool{}, devices: map[string]wattline.Device{}}
 	r, err := registry.Open(t.Context(), registry.Options{
-		Bus: on, Path: path, Devices: devices, Networks: fence.Private(), Log: slog.New(slog.DiscardHandler),
+		Bus: on, Path: path, Devices: devices, Networks: networks, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -75,14 +75,9 @@ const lookupTimeout = 3 * time.Second
 // Check looks a host up, a name or an address, and tells why it may not be a
 // device's: all that a name means must lie within the networks.
 func (n Networks) Check(ctx context.Context, host string) error {
-	if address, err := netip.ParseAddr(host); err == nil {
-		return n.check(address)
-	}
-	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
-	defer cancel()
-	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	found, err := Lookup(ctx, host)
 	if err != nil {
-		return fmt.Errorf("the name %.80q cannot be resolved: check it, or use the IP address", host)
+		return err
 	}
 	for _, address := range found {
 		if err := n.check(address); err != nil {
@@ -90,6 +85,23 @@ func (n Networks) Check(ctx context.Context, host string) error {
 		}
 	}
 	return nil
+}
+
+// Lookup is what a host means, a name or an address, within a few seconds.
+func Lookup(ctx context.Context, host string) ([]netip.Addr, error) {
+	if address, err := netip.ParseAddr(host); err == nil {
+		return []netip.Addr{address.Unmap()}, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
+	defer cancel()
+	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return nil, fmt.Errorf("the name %.80q cannot be resolved: check it, or use the IP address", host)
+	}
+	for i := range found {
+		found[i] = found[i].Unmap()
+	}
+	return found, nil
 }
 
 func (n Networks) check(address netip.Addr) error {
