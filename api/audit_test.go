@@ -55,7 +55,7 @@ func audited(t *testing.T) *office {
 	t.Helper()
 	o := open(t, withAccounts(t))
 	o.guests.let("auditor", access.Principal{Name: "token:auditor", Role: access.Admin, Scope: access.Everything()})
-	o.guests.let("viewer", access.Principal{Name: "token:viewer", Role: access.Viewer, Scope: access.Everything()})
+	o.guests.let("hasty-operator", access.Principal{Name: "token:operator", Role: access.Operator, Scope: access.Everything()})
 	return o
 }
 
@@ -172,14 +172,14 @@ func TestNothingIsDoneThatCannotBeAudited(t *testing.T) {
 func TestWhoIsRefusedAllTheTimeDoesNotFillTheAudit(t *testing.T) {
 	counted := &countingAudit{}
 	o := open(t, func(options *api.Options) { options.Audit, options.Limits.RequestsPerS = counted, -1 })
-	o.guests.let("viewer", access.Principal{Name: "token:viewer", Role: access.Viewer, Scope: access.Everything()})
+	o.guests.let("hasty-operator", access.Principal{Name: "token:operator", Role: access.Operator, Scope: access.Everything()})
 	var ids []string
 	for i := range 900 {
 		ids = append(ids, fmt.Sprintf("%q", fmt.Sprint("nobody-", i)))
 	}
 	body := `{"selector":{"ids":[` + strings.Join(ids, ",") + `]},"action":"off"}`
 	for range 5 {
-		if a := o.doAs(t, "viewer", http.MethodPost, "/api/v1/commands", body); a.status != http.StatusOK {
+		if a := o.doAs(t, "hasty-operator", http.MethodPost, "/api/v1/commands", body); a.status != http.StatusOK {
 			t.Fatalf("%d %.300s", a.status, a.body)
 		}
 	}

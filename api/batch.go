@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -32,6 +33,17 @@ func newBatch(devices []string, o order) batch {
 // noted is the batch as it is kept.
 func (b batch) noted() commandlog.Batch {
 	return commandlog.Batch{ID: b.id, Actor: b.by.actor(), Asked: b.asked, Deadline: b.deadline, Commands: b.commands}
+}
+
+// toDevices is the part of a batch that is to devices which are there. That somebody
+// named others is in the answer and in the audit; kept with the commands it would
+// crowd them out.
+func (b batch) toDevices() batch {
+	b.commands = slices.DeleteFunc(slices.Clone(b.commands), func(command commandlog.Command) bool {
+		_, known := b.view.find(command.Device)
+		return !known
+	})
+	return b
 }
 
 // commandAll gives each device its command, some at a time, and returns one result

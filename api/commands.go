@@ -9,6 +9,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/internal/access"
 )
 
 // The time that one POST /api/v1/commands may be given; more where nobody waits for
@@ -81,6 +82,10 @@ func (g *Gateway) postCommands(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := decided(g.who(c), access.Operate, wattline.Device{}); err != nil {
+		g.ended(c.Request.Context(), g.origin(c), order{action: request.Action}.entry(""), err)
+		return err
+	}
 	ids, err := g.view(c).targets(request.Selector)
 	if err != nil {
 		return err
@@ -108,7 +113,7 @@ func (g *Gateway) postCommands(c *gin.Context) error {
 // commandNow carries out a batch while the client waits. One that goes away leaves
 // what is not sent yet unsent.
 func (g *Gateway) commandNow(c *gin.Context, b batch) error {
-	g.options.Commands.Note(b.noted())
+	g.options.Commands.Note(b.toDevices().noted())
 	return writeJSON(c, CommandsResponse{ID: b.id, Results: g.commandAll(c.Request.Context(), b)})
 }
 

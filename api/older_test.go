@@ -62,7 +62,7 @@ func TestTheOlderRoutesAllowNoMoreThanTheOthers(t *testing.T) {
 		status int
 		body   string
 	}{
-		"viewer":   {http.StatusForbidden, `"successful":[]`},
+		"viewer":   {http.StatusForbidden, `"code":"forbidden"`},
 		"operator": {http.StatusOK, `{"sp_command/row/1":{"data":{"successful":["sp_w.r1.c1"]},"error":{}}}`},
 	} {
 		if a := put(token, "row/1"); a.status != want.status || !strings.Contains(string(a.body), want.body) {

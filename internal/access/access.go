@@ -67,6 +67,8 @@ const (
 	Switch
 	// Change is to add, change or remove a device.
 	Change
+	// Operate is to command devices at all, whichever they are.
+	Operate
 	// Manage is to add, change or remove devices at all, whichever they are.
 	Manage
 	// Survey is to see what belongs to all devices together and cannot be told apart,
@@ -81,7 +83,7 @@ func (a Action) needs() Role {
 	switch a {
 	case Enter, See, Survey:
 		return Viewer
-	case Switch:
+	case Switch, Operate:
 		return Operator
 	case Change, Manage, Administer:
 	}
@@ -119,7 +121,7 @@ func Decide(who Principal, action Action, device wattline.Device) Verdict {
 		if !who.Scope.IsEverything() {
 			return Forbidden
 		}
-	case Enter, Manage:
+	case Enter, Operate, Manage:
 	}
 	if who.Role.rank() < action.needs().rank() {
 		return Forbidden

@@ -32,24 +32,24 @@ func TestDecisions(t *testing.T) {
 	for name, c := range map[string]struct {
 		role  access.Role
 		scope string
-		// enter, see, switch, change, manage, survey, administer
-		want [7]access.Verdict
+		// enter, see, switch, change, operate, manage, survey, administer
+		want [8]access.Verdict
 	}{
-		"nobody":                  {"", "*", [7]access.Verdict{}},
-		"an invented role":        {"root", "*", [7]access.Verdict{}},
-		"a viewer of everything":  {access.Viewer, "*", [7]access.Verdict{allowed, allowed, forbidden, forbidden, forbidden, allowed, forbidden}},
-		"a viewer of the floor":   {access.Viewer, "hq/f1", [7]access.Verdict{allowed, allowed, forbidden, forbidden, forbidden, forbidden, forbidden}},
-		"a viewer of another":     {access.Viewer, "hq/f10", [7]access.Verdict{allowed, hidden, hidden, hidden, forbidden, forbidden, forbidden}},
-		"an operator":             {access.Operator, "*", [7]access.Verdict{allowed, allowed, allowed, forbidden, forbidden, allowed, forbidden}},
-		"an operator of the kind": {access.Operator, "kind:workstation", [7]access.Verdict{allowed, allowed, allowed, forbidden, forbidden, forbidden, forbidden}},
-		"an operator elsewhere":   {access.Operator, "kind:printer,hq/f2", [7]access.Verdict{allowed, hidden, hidden, hidden, forbidden, forbidden, forbidden}},
-		"an admin":                {access.Admin, "*", [7]access.Verdict{allowed, allowed, allowed, allowed, allowed, allowed, allowed}},
-		"an admin by label":       {access.Admin, "label:cost-centre:4100", [7]access.Verdict{allowed, allowed, allowed, allowed, allowed, forbidden, forbidden}},
-		"an admin of another":     {access.Admin, "label:cost-centre:4", [7]access.Verdict{allowed, hidden, hidden, hidden, allowed, forbidden, forbidden}},
+		"nobody":                  {"", "*", [8]access.Verdict{}},
+		"an invented role":        {"root", "*", [8]access.Verdict{}},
+		"a viewer of everything":  {access.Viewer, "*", [8]access.Verdict{allowed, allowed, forbidden, forbidden, forbidden, forbidden, allowed, forbidden}},
+		"a viewer of the floor":   {access.Viewer, "hq/f1", [8]access.Verdict{allowed, allowed, forbidden, forbidden, forbidden, forbidden, forbidden, forbidden}},
+		"a viewer of another":     {access.Viewer, "hq/f10", [8]access.Verdict{allowed, hidden, hidden, hidden, forbidden, forbidden, forbidden, forbidden}},
+		"an operator":             {access.Operator, "*", [8]access.Verdict{allowed, allowed, allowed, forbidden, allowed, forbidden, allowed, forbidden}},
+		"an operator of the kind": {access.Operator, "kind:workstation", [8]access.Verdict{allowed, allowed, allowed, forbidden, allowed, forbidden, forbidden, forbidden}},
+		"an operator elsewhere":   {access.Operator, "kind:printer,hq/f2", [8]access.Verdict{allowed, hidden, hidden, hidden, allowed, forbidden, forbidden, forbidden}},
+		"an admin":                {access.Admin, "*", [8]access.Verdict{allowed, allowed, allowed, allowed, allowed, allowed, allowed, allowed}},
+		"an admin by label":       {access.Admin, "label:cost-centre:4100", [8]access.Verdict{allowed, allowed, allowed, allowed, allowed, allowed, forbidden, forbidden}},
+		"an admin of another":     {access.Admin, "label:cost-centre:4", [8]access.Verdict{allowed, hidden, hidden, hidden, allowed, allowed, forbidden, forbidden}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			who := access.Principal{Name: "token:t", Role: c.role, Scope: scope(t, c.scope)}
-			for i, action := range []access.Action{access.Enter, access.See, access.Switch, access.Change, access.Manage, access.Survey, access.Administer} {
+			for i, action := range []access.Action{access.Enter, access.See, access.Switch, access.Change, access.Operate, access.Manage, access.Survey, access.Administer} {
 				if got := access.Decide(who, action, desk()); got != c.want[i] {
 					t.Errorf("action %d: %d, want %d", action, got, c.want[i])
 				}
