@@ -5,11 +5,8 @@ import (
 	"net/netip"
 )
 
-// The verbs of searching plugs and finding them again.
-const (
-	VerbDiscover = "discover" // collector: DiscoverQuery → Discovery
-	VerbMoved    = "moved"    // registry: MovedQuery → Device
-)
+// VerbDiscover is the verb of searching plugs, of a collector: DiscoverQuery → Discovery.
+const VerbDiscover = "discover"
 
 // maxDiscoverNetworks bounds the networks of one search.
 const maxDiscoverNetworks = 64
@@ -110,8 +107,9 @@ type FoundOutlet struct {
 }
 
 // MovedQuery tells the registry that a device's plug was found, by its identity, at
-// another address. A device that is declared in the configuration file keeps the
-// address declared there beside the one found, until the file has another.
+// another address. It goes to whereabouts, with the device's site as the verb. A device
+// that is declared in the configuration file keeps the address declared there beside
+// the one found, until the file has another.
 type MovedQuery struct {
 	Device string `json:"device"`
 	// From is the address that the device had then. If it has another one by now the

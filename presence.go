@@ -20,6 +20,9 @@ const (
 	RoleRegistry   = "registry"
 	RoleHistory    = "history"
 	RoleHook       = "hook"
+	// RoleWhereabouts is the registry's too, as the one that is told where plugs were
+	// found. Its verbs are the sites, so that a broker can hold a collector to its own.
+	RoleWhereabouts = "whereabouts"
 )
 
 // PresenceStatus is whether an instance runs.

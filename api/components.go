@@ -76,7 +76,8 @@ func (g *Gateway) getComponent(c *gin.Context) error {
 // things, which a GET must not, and all have routes of their own with their own rights.
 func isOurs(name string) bool {
 	switch name {
-	case wattline.RoleGateway, wattline.RoleCollector, wattline.RoleController, wattline.RoleRegistry, wattline.RoleHistory, wattline.RoleHook:
+	case wattline.RoleGateway, wattline.RoleCollector, wattline.RoleController, wattline.RoleRegistry, wattline.RoleHistory, wattline.RoleHook,
+		wattline.RoleWhereabouts:
 		return true
 	}
 	return false

@@ -46,7 +46,7 @@ func TestAnyonesComponentIsAskedAndItsAnswerPassedOn(t *testing.T) {
 
 func TestOurOwnRolesAreNotAskedByAGET(t *testing.T) {
 	o := open(t)
-	for _, target := range []string{"collector/forget?hook=archive", "history/rebuild", "registry/delete?device=desk-1", "hook/resend", "gateway/x", "controller/x"} {
+	for _, target := range []string{"collector/forget?hook=archive", "history/rebuild", "registry/delete?device=desk-1", "hook/resend", "gateway/x", "controller/x", "whereabouts/hq"} {
 		wantProblem(t, o.get(t, "/api/v1/components/"+target), wattline.CodeForbidden, "")
 	}
 	if asked := o.bus.asks(); len(asked) != 0 {

@@ -146,7 +146,7 @@ func checkRoles(t *testing.T, retained map[string]string) {
 			roles[role] = true
 		}
 	}
-	want := map[string]bool{"gateway": true, "collector": true, "controller": true, "registry": true, "history": true, "hook": true}
+	want := map[string]bool{"gateway": true, "collector": true, "controller": true, "registry": true, "history": true, "hook": true, "whereabouts": true}
 	if diff := cmp.Diff(want, roles); diff != "" || processes != 3 {
 		t.Errorf("%d processes; roles (-want +got):\n%s", processes, diff)
 	}

@@ -50,7 +50,7 @@ func TestAnEmulatedPlugThatMovesIsFoundByASweep(t *testing.T) {
 	port := netip.MustParseAddrPort(plug.Addr()).Port()
 	on := agenttest.New(t)
 	s := &site{office: office{bus: on, journal: newJournal()}, known: map[string]wattline.Device{}}
-	if _, err := on.Respond(bus.RespondOptions{Filter: wattline.Topic{Kind: wattline.TopicQuery, Component: wattline.RoleRegistry}}, s.registry); err != nil {
+	if _, err := on.Respond(bus.RespondOptions{Filter: wattline.Topic{Kind: wattline.TopicQuery, Component: wattline.RoleWhereabouts}}, s.registry); err != nil {
 		t.Fatal(err)
 	}
 	client := kasa.NewClient(kasa.Options{})

@@ -218,7 +218,7 @@ func (c *Collector) relocate(ctx context.Context, device, mac string, at kasa.Ta
 	ctx, cancel := context.WithTimeout(ctx, movedTimeout)
 	defer cancel()
 	_, err := c.options.Bus.Ask(ctx, bus.Ask{
-		Topic:   wattline.Topic{Kind: wattline.TopicQuery, Component: wattline.RoleRegistry, Verb: wattline.VerbMoved},
+		Topic:   wattline.Topic{Kind: wattline.TopicQuery, Component: wattline.RoleWhereabouts, Verb: p.device.Site},
 		Body:    wattline.MovedQuery{Device: device, From: from, Address: at.String()},
 		Actor:   c.options.Bus.Instance(),
 		Timeout: movedTimeout,

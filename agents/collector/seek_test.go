@@ -137,7 +137,7 @@ func seekIn(t *testing.T, networks fence.Networks, do func(*testing.T, *site)) {
 		s := &site{office: office{bus: agenttest.New(t), journal: newJournal()}, lan: newLAN(), known: map[string]wattline.Device{}, networks: networks}
 		s.plugs = s.lan.plugs
 		if _, err := s.bus.Respond(bus.RespondOptions{
-			Filter: wattline.Topic{Kind: wattline.TopicQuery, Component: wattline.RoleRegistry, Verb: wattline.VerbMoved},
+			Filter: wattline.Topic{Kind: wattline.TopicQuery, Component: wattline.RoleWhereabouts, Verb: "hq"},
 		}, s.registry); err != nil {
 			t.Fatal(err)
 		}

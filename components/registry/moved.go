@@ -2,18 +2,36 @@ package registry
 
 import (
 	"context"
-	"encoding/json"
 	"slices"
 
 	"github.com/wattline/wattline"
-	"github.com/wattline/wattline/components"
+	"github.com/wattline/wattline/internal/bus"
 	"github.com/wattline/wattline/internal/strictjson"
 )
 
-// moved gives a device the address at which its plug was found.
-func (r *Registry) moved(ctx context.Context, body json.RawMessage) (any, error) {
+// Bounds of hearing where plugs were found.
+const (
+	movedWorkers = 4
+	movedQueue   = 1024
+)
+
+// hearWhereabouts answers those that have found plugs, until stop.
+func (r *Registry) hearWhereabouts() (stop func(), err error) {
+	stop, err = r.options.Bus.Respond(bus.RespondOptions{
+		Filter:  wattline.Topic{Kind: wattline.TopicQuery, Component: wattline.RoleWhereabouts, Instance: r.options.Bus.Instance()},
+		Workers: movedWorkers, Queue: movedQueue,
+	}, r.moved)
+	if err == nil {
+		r.options.Bus.Announce(wattline.RoleWhereabouts)
+	}
+	return stop, err
+}
+
+// moved gives a device the address at which its plug was found. The site is that of
+// the topic: a broker holds the asker to it, while what it says of itself is its word.
+func (r *Registry) moved(ctx context.Context, request bus.Request) (any, error) {
 	var query wattline.MovedQuery
-	if err := strictjson.Decode(body, &query); err != nil {
+	if err := strictjson.Decode(request.Envelope.Body, &query); err != nil {
 		return nil, err
 	}
 	address, err := wattline.ParseAddress(query.Address)
@@ -23,28 +41,27 @@ func (r *Registry) moved(ctx context.Context, body json.RawMessage) (any, error)
 	if err := r.options.Networks.Check(ctx, address.Host); err != nil {
 		return nil, wattline.Invalid(wattline.FieldError{Field: "address", Reason: err.Error()})
 	}
-	names := meaningsOf(ctx, r.snapshot(), query.Address)
-	after, err := r.commit(ctx, components.Actor(ctx), func(known []wattline.Device) ([]wattline.Device, error) {
-		after, err := relocated(known, query)
-		if err == nil && taken(known, after, names)[query.Device] {
-			err = errTaken()
-		}
-		return after, err
+	site, actor := request.Topic.Verb, request.Envelope.Actor
+	after, err := r.commit(ctx, actor, func(known []wattline.Device) ([]wattline.Device, error) {
+		return relocated(known, site, query)
 	})
 	if err != nil {
 		return nil, err
 	}
 	device, _ := find(after, query.Device)
-	r.log.Info("device was found at another address", "device", query.Device, "was", query.From, "is", device.Address, "declared", device.DeclaredAddress)
+	r.log.Info("device was found at another address", "device", query.Device, "was", query.From, "is", device.Address, "declared", device.DeclaredAddress, "site", site, "actor", actor)
 	return device, nil
 }
 
-// relocated is the devices with the address of one of them changed.
-func relocated(known []wattline.Device, query wattline.MovedQuery) ([]wattline.Device, error) {
+// relocated is the devices with the address of one of them changed, which is of the
+// site. Another device may have that address: plugs exchange theirs when they are
+// given out anew, and one is found first. What is protected stays so; the controller
+// sees to it.
+func relocated(known []wattline.Device, site string, query wattline.MovedQuery) ([]wattline.Device, error) {
 	at, there := slices.BinarySearchFunc(known, wattline.Device{ID: query.Device}, byID)
 	switch {
-	case !there:
-		return nil, wattline.Errorf(wattline.CodeNotFound, "there is no device %.80q", query.Device)
+	case !there || known[at].Site != site:
+		return nil, wattline.Errorf(wattline.CodeNotFound, "there is no device %.80q at the site %.80q", query.Device, site)
 	case known[at].Address != query.From:
 		return nil, wattline.Errorf(wattline.CodeConflict, "device %q has another address by now", query.Device)
 	}

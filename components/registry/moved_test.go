@@ -1,15 +1,26 @@
 package registry_test
 
 import (
+	"encoding/json"
 	"path/filepath"
 	"testing"
 
 	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/internal/bus"
 )
 
 func moved(t *testing.T, on *memoryBus, query wattline.MovedQuery) (got wattline.Device, err error) {
 	t.Helper()
-	err = ask(t, on, wattline.VerbMoved, encoded(t, query), &got)
+	return movedAt(t, on, "hq", query)
+}
+
+func movedAt(t *testing.T, on *memoryBus, site string, query wattline.MovedQuery) (wattline.Device, error) {
+	t.Helper()
+	answer, err := on.moved(t.Context(), bus.Request{
+		Topic:    wattline.Topic{Kind: wattline.TopicQuery, Component: wattline.RoleWhereabouts, Instance: "registry-1", Verb: site},
+		Envelope: wattline.Envelope{Body: json.RawMessage(encoded(t, query)), Actor: "collector-1"},
+	})
+	got, _ := answer.(wattline.Device)
 	return got, err
 }
 
@@ -33,7 +44,6 @@ func TestAPlugThatWasFoundElsewhereIsPublishedThere(t *testing.T) {
 	}{
 		"by somebody who knows an earlier address": {wattline.MovedQuery{Device: "lamp", From: "10.1.0.7", Address: "10.1.0.9"}, wattline.CodeConflict},
 		"outside the networks":                     {wattline.MovedQuery{Device: "lamp", From: "10.1.0.8", Address: "8.8.8.8"}, wattline.CodeInvalid},
-		"to where another one is":                  {wattline.MovedQuery{Device: "lamp", From: "10.1.0.8", Address: "10.1.0.20"}, wattline.CodeConflict},
 		"to what is no address":                    {wattline.MovedQuery{Device: "lamp", From: "10.1.0.8", Address: "10.1"}, wattline.CodeInvalid},
 		"of a device that is not there":            {wattline.MovedQuery{Device: "nobody", From: "10.1.0.8", Address: "10.1.0.9"}, wattline.CodeNotFound},
 	} {
@@ -42,6 +52,15 @@ func TestAPlugThatWasFoundElsewhereIsPublishedThere(t *testing.T) {
 			wantCode(t, err, c.code, "")
 		})
 	}
+	t.Run("also to where another one was, which may have moved too", func(t *testing.T) {
+		if got, err := moved(t, on, wattline.MovedQuery{Device: "lamp", From: "10.1.0.8", Address: "10.1.0.20"}); err != nil || got.Address != "10.1.0.20" {
+			t.Errorf("%+v %v", got, err)
+		}
+	})
+	t.Run("and not by who is of another site", func(t *testing.T) {
+		_, err := movedAt(t, on, "annex", wattline.MovedQuery{Device: "lamp", From: "10.1.0.20", Address: "10.1.0.9"})
+		wantCode(t, err, wattline.CodeNotFound, "")
+	})
 }
 
 func TestAnAddressThatWasFoundOverlaysTheConfigurationFiles(t *testing.T) {

@@ -20,7 +20,7 @@ func (r *Registry) Name() string { return wattline.RoleRegistry }
 func (r *Registry) Verbs() map[string]components.Handler {
 	return map[string]components.Handler{
 		wattline.VerbList: r.list, wattline.VerbGet: r.get,
-		wattline.VerbFormer: r.former, wattline.VerbPut: r.put, wattline.VerbDelete: r.remove, wattline.VerbApply: r.apply, wattline.VerbLift: r.lift, wattline.VerbMoved: r.moved,
+		wattline.VerbFormer: r.former, wattline.VerbPut: r.put, wattline.VerbDelete: r.remove, wattline.VerbApply: r.apply, wattline.VerbLift: r.lift,
 	}
 }
 

@@ -2,8 +2,8 @@
 // the configuration and over the bus, keeps them in SQLite, publishes each one
 // retained, and unpublishes those that are gone, also if they went while it was not
 // running. It answers the queries list and get, and makes changes: put, delete,
-// apply, lift and moved. Those of the configuration are changed there only, but for
-// lifts, and for where their plugs were found.
+// apply and lift. Those of the configuration are changed there only, but for lifts, and
+// for where their plugs were found, which it is told as the component whereabouts.
 package registry
 
 import (
@@ -87,6 +87,11 @@ func (r *Registry) Run(ctx context.Context) error {
 	if err := r.Declare(ctx, r.options.Devices); err != nil {
 		return err
 	}
+	stop, err := r.hearWhereabouts()
+	if err != nil {
+		return err
+	}
+	defer stop()
 	served := make(chan error, 1)
 	go func() { served <- components.Serve(ctx, r.options.Bus, r) }()
 	repeat := time.NewTimer(repeatRemovedFirst)

@@ -26,15 +26,20 @@ type memoryBus struct {
 	devices  map[string]wattline.Device
 	events   []wattline.RegistryEvent
 	handle   bus.Handler
+	moved    bus.Handler // whereabouts
 }
 
 func (b *memoryBus) Instance() string           { return "registry-1" }
 func (b *memoryBus) Announce(string, ...string) {}
 
-func (b *memoryBus) Respond(_ bus.RespondOptions, handle bus.Handler) (func(), error) {
+func (b *memoryBus) Respond(o bus.RespondOptions, handle bus.Handler) (func(), error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.handle = handle
+	if o.Filter.Component == wattline.RoleWhereabouts {
+		b.moved = handle
+	} else {
+		b.handle = handle
+	}
 	return func() {}, nil
 }
 

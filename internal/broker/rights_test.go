@@ -70,7 +70,9 @@ func acts() []act {
 		{"col-1", says, "event/journal_dropped", yes},
 		{"col-1", says, "query/history/his-1/last", yes},
 		{"col-1", says, "query/history/his-1/readings", no},
-		{"col-1", says, "query/registry/reg-1/moved", yes},
+		{"col-1", says, "query/whereabouts/reg-1/hq", yes},
+		{"col-1", says, "query/whereabouts/reg-1/annex", no},
+		{"col-1", says, "query/registry/reg-1/moved", no},
 		{"col-1", says, "query/registry/reg-1/put", no},
 		{"col-1", says, "query/history/his-1/last", yes},
 		{"col-1", says, "query/history/his-1/readings", no},
@@ -96,6 +98,7 @@ func acts() []act {
 		{"agent-1", hears, "command/hq/desk-1", yes},
 		{"agent-1", hears, "command/annex/desk-1", no},
 
+		{"reg-1", hears, "query/whereabouts/reg-1/hq", yes},
 		{"reg-1", says, "device/desk-1", yes},
 		{"reg-1", says, "event/registry", yes},
 		{"reg-1", hears, "query/registry/reg-1/list", yes},

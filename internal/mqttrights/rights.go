@@ -125,7 +125,7 @@ func (r Role) rights(h Holder) Rights {
 				{Kind: wattline.TopicData, Site: h.Site},
 				{Kind: wattline.TopicState, Site: h.Site},
 				event("journal_dropped"), reply(),
-				query(wattline.RoleHistory, wattline.VerbLast), query(wattline.RoleRegistry, wattline.VerbMoved),
+				query(wattline.RoleHistory, wattline.VerbLast), query(wattline.RoleWhereabouts, h.Site),
 			},
 			Subscribe: []wattline.Topic{
 				{Kind: wattline.TopicDevice},
@@ -145,7 +145,7 @@ func (r Role) rights(h Holder) Rights {
 	case wattline.RoleRegistry:
 		return Rights{
 			Publish:   []wattline.Topic{{Kind: wattline.TopicDevice}, event("registry"), reply()},
-			Subscribe: []wattline.Topic{queries(kind, h.Name)},
+			Subscribe: []wattline.Topic{queries(kind, h.Name), queries(wattline.RoleWhereabouts, h.Name)},
 		}
 	case wattline.RoleHistory:
 		return Rights{Publish: []wattline.Topic{reply()}, Subscribe: []wattline.Topic{queries(kind, h.Name)}}

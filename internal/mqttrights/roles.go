@@ -32,7 +32,7 @@ func ParseRole(text string) (Role, error) {
 		return "", fmt.Errorf("role %s needs the component's name: %s:NAME", kind, kind)
 	case named && kind != RoleComponent && kind != wattline.RoleHook:
 		return "", fmt.Errorf("role %.80q: only %s and %s take a name", text, RoleComponent, wattline.RoleHook)
-	case kind == RoleComponent && slices.Contains(kinds(), of):
+	case kind == RoleComponent && (slices.Contains(kinds(), of) || of == wattline.RoleWhereabouts):
 		return "", fmt.Errorf("role %.80q: that name is a role of its own", text)
 	case named:
 		if err := wattline.CheckID(of); err != nil {
