@@ -55,7 +55,7 @@ func audited(t *testing.T) *office {
 	t.Helper()
 	o := open(t, withAccounts(t))
 	o.guests.let("auditor", access.Principal{Name: "token:auditor", Role: access.Admin, Scope: access.Everything()})
-	o.guests.let("hasty-operator", access.Principal{Name: "token:operator", Role: access.Operator, Scope: access.Everything()})
+	o.guests.let("viewer", access.Principal{Name: "token:viewer", Role: access.Viewer, Scope: access.Everything()})
 	return o
 }
 
