@@ -3,6 +3,7 @@ package transfer_test
 import (
 	"context"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -31,14 +32,17 @@ func (r retired) Readings(ctx context.Context, query store.Query) ([]wattline.Re
 	return r.Memory.Readings(ctx, query)
 }
 
-// adopting keeps quarter-hours beside its readings.
+// adopting keeps quarter-hours beside its readings. Devices are moved beside one another.
 type adopting struct {
 	*storetest.Memory
 
+	guard   *sync.Mutex
 	adopted map[string][]store.Span
 }
 
 func (a adopting) Adopt(_ context.Context, series []store.Series) error {
+	a.guard.Lock()
+	defer a.guard.Unlock()
 	for _, s := range series {
 		a.adopted[s.Device] = append(a.adopted[s.Device], s.Spans...)
 	}
@@ -47,6 +51,8 @@ func (a adopting) Adopt(_ context.Context, series []store.Series) error {
 
 func (a adopting) Summaries(ctx context.Context, query store.SummaryQuery) ([]store.Series, error) {
 	all, err := a.Memory.Summaries(ctx, query)
+	a.guard.Lock()
+	defer a.guard.Unlock()
 	for i := range all {
 		for _, span := range a.adopted[all[i].Device] {
 			if span.Start.Before(query.From) || !span.Start.Before(query.To) {
@@ -77,7 +83,7 @@ func TestQuarterHoursWithoutReadingsAreMoved(t *testing.T) {
 	}
 
 	t.Run("as they are, those with some readings left too", func(t *testing.T) {
-		target := adopting{storetest.NewMemory(), map[string][]store.Span{}}
+		target := adopting{storetest.NewMemory(), new(sync.Mutex), map[string][]store.Span{}}
 		report := run(t, transfer.Task{Source: source, Target: target})
 		if !report.OK() || report.Done != 1998 {
 			t.Errorf("%+v", report)
