@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -220,7 +219,7 @@ func newCredentialList(options *brokerOptions) *cobra.Command {
 }
 
 func writeCredentials(out io.Writer, listed []listedCredential) error {
-	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	table := newTable(out)
 	fmt.Fprintln(table, "NAME\tROLES\tSITE\tCREATED")
 	for _, c := range listed {
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", c.Name, roleList(c.Roles), cmp.Or(c.Site, "all"), c.Created.Format(time.DateTime))

@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -165,7 +164,7 @@ func writeLetters(out io.Writer, letters []letterView, explain bool) error {
 		_, err := fmt.Fprintln(out, "no dead letters")
 		return err
 	}
-	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	table := newTable(out)
 	fmt.Fprintln(table, "ID\tHOOK\tDEVICE\tTAKEN\tPOWER W\tTRIES\tREASON")
 	means := map[string][2]string{}
 	for _, l := range letters {

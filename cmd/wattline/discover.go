@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -90,7 +89,7 @@ func writeFound(out io.Writer, found []wattline.FoundPlug) error {
 		_, err := fmt.Fprintln(out, "No plug was found. Broadcasts stay in this machine's own networks: name the network of the plugs.")
 		return err
 	}
-	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	table := newTable(out)
 	fmt.Fprintln(table, "ADDRESS\tMODEL\tMAC\tFIRMWARE\tALIAS")
 	for _, plug := range found {
 		firmware := plug.Firmware

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -158,7 +157,7 @@ func serveControl(ctx context.Context, address string, office *emulator.Office, 
 }
 
 func writeDevices(out io.Writer, devices []wattline.Device) error {
-	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	table := newTable(out)
 	fmt.Fprintln(table, "ID\tADDRESS\tKIND\tLOCATION")
 	for _, device := range devices {
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", device.ID, device.Address, device.Kind, device.Location)

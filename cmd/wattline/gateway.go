@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"strconv"
 	"strings"
 	"time"
 
@@ -117,8 +116,7 @@ func (g *gatewayClient) get(ctx context.Context, path string, into any) error {
 	return g.do(ctx, http.MethodGet, path, nil, into)
 }
 
-// do makes a request; a body is sent as JSON. An error of the gateway's says what
-// the gateway said.
+// do makes a request; a body is sent as JSON.
 func (g *gatewayClient) do(ctx context.Context, method, path string, body, into any) error {
 	if body == nil {
 		return g.send(ctx, method, path, payload{}, into)
@@ -144,32 +142,48 @@ func (g *gatewayClient) send(ctx context.Context, method, path string, body payl
 	if body.kind != "" {
 		request.Header.Set("Content-Type", body.kind)
 	}
+	response, err := g.Do(request)
+	if err != nil {
+		return err
+	}
+	return readAnswer(response, into)
+}
+
+// Do makes a request with the token, for the generated client too.
+func (g *gatewayClient) Do(request *http.Request) (*http.Response, error) {
 	if g.token != "" {
 		request.Header.Set("Authorization", "Bearer "+g.token)
 	}
 	response, err := g.http.Do(request)
 	if err != nil {
-		return fmt.Errorf("no gateway answers at %s: %w; start it, or say with --url where it is", g.base, unwrapURL(err))
+		return nil, fmt.Errorf("no gateway answers at %s: %w; start it, or say with --url where it is", g.base, unwrapURL(err))
 	}
+	return response, nil
+}
+
+// readAnswer reads what a gateway answered to a request. An error of the gateway's says
+// what the gateway said.
+func readAnswer(response *http.Response, into any) error {
 	defer response.Body.Close()
+	from := response.Request.URL.Host
 	answer, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
 	if err != nil {
-		return fmt.Errorf("read the answer of %s: %w", g.base, err)
+		return fmt.Errorf("read the answer of %s: %w", from, err)
 	}
-	if response.StatusCode != http.StatusOK {
-		return refusal(g.base, response, answer)
+	if response.StatusCode >= http.StatusMultipleChoices {
+		return refusal(from, response, answer)
 	}
 	if err := json.Unmarshal(answer, into); err != nil {
-		return fmt.Errorf("%s does not answer as a gateway of this version: %w", g.base, err)
+		return fmt.Errorf("%s does not answer as a gateway of this version: %w", from, err)
 	}
 	return nil
 }
 
 // refusal is what a gateway said against a request.
-func refusal(base string, response *http.Response, answer []byte) error {
+func refusal(from string, response *http.Response, answer []byte) error {
 	var problem api.Problem
 	if json.Unmarshal(answer, &problem) != nil || problem.Code == "" {
-		return fmt.Errorf("%s answers %s: is it a gateway?", base, response.Status)
+		return fmt.Errorf("%s answers %s: is it a gateway?", from, response.Status)
 	}
 	return &gatewayError{problem}
 }
@@ -190,13 +204,4 @@ func unwrapURL(err error) error {
 		return outer.Err
 	}
 	return err
-}
-
-// plain is a text from elsewhere as it may go to a terminal: on one line, without
-// control characters.
-func plain(text string) string {
-	if strings.ContainsFunc(text, func(r rune) bool { return !strconv.IsPrint(r) }) {
-		return strconv.Quote(text)
-	}
-	return text
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"io"
-	"text/tabwriter"
 	"time"
 
 	"github.com/wattline/wattline"
@@ -13,7 +12,7 @@ import (
 
 // writeStatus prints two tables, and a line for each thing that is not in order.
 func writeStatus(out io.Writer, view statusView) error {
-	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	table := newTable(out)
 	fmt.Fprintln(table, "COLLECTOR\tREADINGS\tOLDEST\tMB\tOF\tWAITS FOR\tBEHIND\tBY")
 	for _, j := range view.Journals {
 		journalRows(table, j)

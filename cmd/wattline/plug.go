@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -128,7 +126,7 @@ func describe(target kasa.Target, m kasa.Measurement) plugView {
 }
 
 func writePlug(out io.Writer, view plugView) error {
-	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	table := newTable(out)
 	row := func(name, value string) {
 		if value != "" {
 			fmt.Fprintf(table, "%s\t%s\n", name, value)
@@ -158,10 +156,4 @@ func writePlug(out io.Writer, view plugView) error {
 		row("outlet "+outlet.Address, outlet.Alias)
 	}
 	return table.Flush()
-}
-
-func writeJSON(out io.Writer, value any) error {
-	encoder := json.NewEncoder(out)
-	encoder.SetIndent("", "  ")
-	return encoder.Encode(value)
 }

@@ -1,9 +1,7 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 
@@ -18,27 +16,20 @@ func (o *gatewayOptions) remote(command *cobra.Command) (*client.Client, error) 
 	if err != nil {
 		return nil, err
 	}
-	return client.NewClient(gateway.base, client.WithHTTPClient(gateway.http), client.WithToken(gateway.token))
+	return gateway.generated()
 }
 
-// answerOf reads what a gateway answered to a request. An error of the gateway's says
-// what the gateway said.
+// generated is the generated client of this gateway.
+func (g *gatewayClient) generated() (*client.Client, error) {
+	return client.NewClient(g.base, client.WithHTTPClient(g))
+}
+
+// answerOf is the gateway's answer to a call of the generated client.
 func answerOf[T any](response *http.Response, err error) (answer T, _ error) {
-	if err != nil {
-		return answer, fmt.Errorf("no gateway answers: %w; start it, or say with --url where it is", unwrapURL(err))
+	if err == nil {
+		err = readAnswer(response, &answer)
 	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
-	if err != nil {
-		return answer, fmt.Errorf("read the answer of the gateway: %w", err)
-	}
-	if response.StatusCode >= http.StatusMultipleChoices {
-		return answer, refusal(response.Request.URL.Host, response, body)
-	}
-	if err := json.Unmarshal(body, &answer); err != nil {
-		return answer, fmt.Errorf("%s does not answer as a gateway of this version: %w", response.Request.URL.Host, err)
-	}
-	return answer, nil
+	return answer, err
 }
 
 // placeFlags choose devices, as the API's parameters do.
@@ -81,31 +72,4 @@ func several(values []string) *[]string {
 		return nil
 	}
 	return &values
-}
-
-// or is what a pointer points to, or something else.
-func or[T any](value *T, otherwise T) T {
-	if value == nil {
-		return otherwise
-	}
-	return *value
-}
-
-// shown is a value for people, a dash where there is none.
-func shown[T any](value *T) string {
-	if value == nil {
-		return "-"
-	}
-	return plain(fmt.Sprint(*value))
-}
-
-// printRows prints a table, or the values as JSON.
-func printRows[T any](out io.Writer, asJSON bool, values []T, table func(io.Writer)) error {
-	if asJSON {
-		if values == nil {
-			values = []T{}
-		}
-		return writeJSON(out, values)
-	}
-	return aligned(out, table)
 }

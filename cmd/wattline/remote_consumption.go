@@ -82,7 +82,7 @@ func tableOfConsumption(out io.Writer, rows []client.Consumption) {
 		if r.EnergyWh != nil {
 			energy = fmt.Sprintf("%.3f", *r.EnergyWh/1000)
 		}
-		if or(r.Estimated, false) {
+		if r.Estimated != nil && *r.Estimated {
 			estimated = "est."
 		}
 		fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%.3f\t%s\n", plain(r.Group), r.Start.Local().Format(minute), r.End.Local().Format(minute),

@@ -3,20 +3,11 @@ package main
 import (
 	"fmt"
 	"io"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"github.com/wattline/wattline/client"
 )
-
-// aligned has the columns of a table, which are set apart by tabs, stand under one
-// another.
-func aligned(out io.Writer, table func(io.Writer)) error {
-	columns := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	table(columns)
-	return columns.Flush()
-}
 
 func newState() *cobra.Command {
 	var options gatewayOptions

@@ -99,7 +99,7 @@ func (w watcher) poll(ctx context.Context) error {
 	if len(w.ids) == 0 {
 		return nil
 	}
-	gateway, err := client.NewClient(w.gateway.base, client.WithHTTPClient(w.gateway.http), client.WithToken(w.gateway.token))
+	gateway, err := w.gateway.generated()
 	if err != nil {
 		return err
 	}

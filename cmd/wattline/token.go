@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -129,7 +128,7 @@ func newTokenList(local *localOptions) *cobra.Command {
 }
 
 func writeTokens(out io.Writer, tokens []accounts.Token, now time.Time) error {
-	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	table := newTable(out)
 	fmt.Fprintln(table, "ID\tNAME\tROLE\tSCOPE\tEXPIRES\tLAST USED\t")
 	for _, t := range tokens {
 		expires := orNever(t.ExpiresAt)

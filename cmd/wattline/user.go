@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -151,7 +150,7 @@ func printUsers(command *cobra.Command, asJSON bool, user accounts.User) error {
 }
 
 func writeUsers(out io.Writer, users []accounts.User) error {
-	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	table := newTable(out)
 	fmt.Fprintln(table, "NAME\tROLE\tSCOPE\tADDED\tCHANGED\t")
 	for _, u := range users {
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t\n", u.Name, u.Role, u.Scope, u.CreatedAt, u.ChangedAt)
