@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/internal/pause"
 )
 
 // outcome is a page, or why there is none.
@@ -73,18 +74,16 @@ const (
 // follow asks for a page that is not the first of all. The client cannot ask for the rest alone, so what
 // may pass is tried again.
 func (f fetch[T]) follow(ctx context.Context, after string) (got outcome[T]) {
-	for pause := firstPause; ; pause *= 2 {
+	for wait := firstPause; ; wait *= 2 {
 		got.page, got.err = f(ctx, wattline.MaxHistoryPage, after)
 		switch {
 		case got.err == nil && after != "" && got.page.next == after:
 			got.err = errors.New("the history gives the same page again and again")
 			return got
-		case got.err == nil || pause > lastPause || !passing(got.err):
+		case got.err == nil || wait > lastPause || !passing(got.err):
 			return got
 		}
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
+		if pause.For(ctx, wait) != nil {
 			return got
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/agents/kasa"
 	"github.com/wattline/wattline/internal/bus"
+	"github.com/wattline/wattline/internal/pause"
 )
 
 // Finder searches plugs; kasa.Client does.
@@ -50,24 +51,13 @@ func (c *Collector) seek(ctx context.Context) {
 		case <-c.whereabouts.more:
 		case <-timer.C:
 		}
-		if !pause(ctx, seekPause) {
+		if pause.For(ctx, seekPause) != nil {
 			return
 		}
 		if devices, seen := c.whereabouts.wanted(); len(devices) > 0 {
 			c.search(ctx, devices, seen)
 		}
 		timer.Reset(seekEvery)
-	}
-}
-
-func pause(ctx context.Context, length time.Duration) bool {
-	timer := time.NewTimer(length)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/internal/pause"
 )
 
 const (
@@ -107,7 +108,7 @@ func (p *pace) queue(ctx context.Context) error {
 		turn.CancelAt(now)
 		return errNoTurn(p.limiter.Limit())
 	}
-	if !pause(ctx, delay) {
+	if pause.For(ctx, delay) != nil {
 		turn.Cancel()
 		return errNoTurn(p.limiter.Limit())
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/agents/kasa"
+	"github.com/wattline/wattline/internal/pause"
 )
 
 // A plug may need a moment until it reports what it was told.
@@ -104,7 +105,7 @@ func (c *Controller) send(ctx context.Context, target kasa.Target, action wattli
 // settle reads the plug back until it shows what it was told, a few times.
 func (c *Controller) settle(ctx context.Context, target kasa.Target, action wattline.Action) (m kasa.Measurement, err error) {
 	for attempt := range settleReads {
-		if attempt > 0 && !pause(ctx, settlePause) {
+		if attempt > 0 && pause.For(ctx, settlePause) != nil {
 			return m, err
 		}
 		m, err = c.options.Plugs.ReadBack(ctx, target)
@@ -113,17 +114,6 @@ func (c *Controller) settle(ctx context.Context, target kasa.Target, action watt
 		}
 	}
 	return m, err
-}
-
-func pause(ctx context.Context, length time.Duration) bool {
-	timer := time.NewTimer(length)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }
 
 // shows tells whether a measurement has what the action asked for.

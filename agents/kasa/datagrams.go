@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/wattline/wattline/internal/pause"
 )
 
 // maxDatagram is more than the largest plug answers with.
@@ -123,7 +125,7 @@ func (s *datagrams) ask(ctx context.Context, d Discovery) {
 			}
 			s.send(klapProbe(), netip.AddrPortFrom(to, d.KLAPPort))
 		}
-		pauseFor(ctx, d.Wait/datagramRounds)
+		_ = pause.For(ctx, d.Wait/datagramRounds)
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/time/rate"
+
+	"github.com/wattline/wattline/internal/pause"
 )
 
 const (
@@ -42,7 +44,7 @@ func (s *search) sweepAll(ctx context.Context) error {
 	})
 	_ = dialing.Wait() // none returns an error
 	if s.socket != nil && s.sweep.total > 0 {
-		pauseFor(ctx, dialTimeout) // for the answers to the last datagrams
+		_ = pause.For(ctx, dialTimeout) // for the answers to the last datagrams
 	}
 	return ctx.Err()
 }
@@ -69,14 +71,5 @@ func (s *search) progress(more int) {
 	s.tried += more
 	if s.Progress != nil {
 		s.Progress(s.tried, s.sweep.total)
-	}
-}
-
-func pauseFor(ctx context.Context, length time.Duration) {
-	timer := time.NewTimer(length)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
 	}
 }

@@ -2,7 +2,6 @@ package live
 
 import (
 	"context"
-	"time"
 
 	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/internal/strictjson"
@@ -99,16 +98,4 @@ func (c *connection) subscribe(request Request) error {
 		c.feed.Snapshot(request.ID)
 	}
 	return nil
-}
-
-// pause waits, or is the error of a context that ended meanwhile.
-func pause(ctx context.Context, length time.Duration) error {
-	timer := time.NewTimer(length)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

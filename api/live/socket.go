@@ -15,6 +15,7 @@ import (
 
 	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/internal/access"
+	"github.com/wattline/wattline/internal/pause"
 )
 
 // The bounds of what a client may say.
@@ -136,7 +137,7 @@ var errGone = fmt.Errorf("the client has gone: %w", context.Canceled)
 // ping finds a client that is not there any more.
 func (c *connection) ping(ctx context.Context) error {
 	for {
-		if err := pause(ctx, c.hub.options.Heartbeat); err != nil {
+		if err := pause.For(ctx, c.hub.options.Heartbeat); err != nil {
 			return err
 		}
 		waiting, stop := context.WithTimeout(ctx, c.hub.options.Stall)

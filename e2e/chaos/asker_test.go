@@ -9,6 +9,7 @@ import (
 
 	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/e2e/chaos/truth"
+	"github.com/wattline/wattline/internal/pause"
 )
 
 // asker switches by bare MQTT. Its clock is now and then a second off, and some of
@@ -84,7 +85,7 @@ func (c client) replied(command *truth.Command, reply wattline.Reply) {
 func (m *mqtt) pretend(ctx context.Context) {
 	const off = 1500 * time.Millisecond
 	since := wattline.At(time.Now())
-	for ; ctx.Err() == nil; pause(ctx, 4*time.Second) {
+	for ; ctx.Err() == nil; _ = pause.For(ctx, 4*time.Second) {
 		_ = m.publish(ctx, "presence/"+truth.SkewedInstance, wattline.Presence{
 			Instance: truth.SkewedInstance, Status: wattline.PresenceOnline, Roles: []string{"onlooker"},
 			Since: since, Clock: wattline.At(time.Now().Add(off)),

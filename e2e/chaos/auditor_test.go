@@ -7,6 +7,7 @@ import (
 
 	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/e2e/chaos/plan"
+	"github.com/wattline/wattline/internal/pause"
 )
 
 // auditor is the name of a third hook, which is the run itself: the journal waits
@@ -21,10 +22,10 @@ func (m *mqtt) audit(ctx context.Context) {
 	for ctx.Err() == nil {
 		more, err := m.auditOnce(ctx)
 		if err == nil && !more {
-			pause(ctx, auditPause)
+			_ = pause.For(ctx, auditPause)
 		}
 		if err != nil {
-			pause(ctx, auditPause/2)
+			_ = pause.For(ctx, auditPause/2)
 		}
 	}
 }
@@ -51,13 +52,4 @@ func (m *mqtt) auditOnce(ctx context.Context) (more bool, err error) {
 	last := page.Readings[len(page.Readings)-1].Seq
 	_ = m.publish(ctx, "stored/"+auditor+"/"+stream, wattline.Stored{Seq: last}, "-r", "-q", "1") // the next page says it again
 	return last < page.Last, nil
-}
-
-func pause(ctx context.Context, length time.Duration) {
-	timer := time.NewTimer(length)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/e2e/chaos/plan"
 	"github.com/wattline/wattline/e2e/chaos/truth"
+	"github.com/wattline/wattline/internal/pause"
 )
 
 // How often each client asks.
@@ -39,7 +40,7 @@ func (s *site) newClient(r *record, seed uint64) client {
 func every(ctx context.Context, length time.Duration, rng *rand.Rand, do func(context.Context)) {
 	for ctx.Err() == nil {
 		do(ctx)
-		pause(ctx, length/2+time.Duration(rng.Float64()*float64(length)))
+		_ = pause.For(ctx, length/2+time.Duration(rng.Float64()*float64(length)))
 	}
 }
 

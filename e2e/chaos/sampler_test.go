@@ -8,6 +8,7 @@ import (
 
 	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/e2e/chaos/truth"
+	"github.com/wattline/wattline/internal/pause"
 )
 
 const samplePause = 200 * time.Millisecond
@@ -15,7 +16,7 @@ const samplePause = 200 * time.Millisecond
 // sample asks a door whether it is ready, and how the plugs do that misbehave,
 // until the context ends.
 func (s *site) sample(ctx context.Context, at door, r *record) {
-	for ; ctx.Err() == nil; pause(ctx, samplePause) {
+	for ; ctx.Err() == nil; _ = pause.For(ctx, samplePause) {
 		s.sampleReady(ctx, at, r)
 		for _, plug := range r.sufferers() {
 			s.sampleState(ctx, at, r, s.nameOf(plug))

@@ -9,6 +9,8 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
+
+	"github.com/wattline/wattline/internal/pause"
 )
 
 const (
@@ -33,10 +35,8 @@ func awaitStreams(ctx context.Context, conn *nats.Conn, leads func() bool) error
 			if err == nil && info.StreamInfo != nil || missing && leads() {
 				break
 			}
-			select {
-			case <-ctx.Done():
-				return fmt.Errorf("wait for the members of the cluster: %w", ctx.Err())
-			case <-time.After(streamPause):
+			if err := pause.For(ctx, streamPause); err != nil {
+				return fmt.Errorf("wait for the members of the cluster: %w", err)
 			}
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/wattline/wattline/internal/broker/internal/wire"
+	"github.com/wattline/wattline/internal/pause"
 )
 
 const (
@@ -45,10 +46,7 @@ func (b *Broker) warm(ctx context.Context) error {
 		if attempt == 1 {
 			b.log.Warn("broker not ready yet, trying on", "error", err)
 		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(attemptPause):
-		}
+		_ = pause.For(ctx, attemptPause) // the end of ctx fails the next attempt
 	}
 }
 
@@ -147,10 +145,8 @@ func awaitIndex(ctx context.Context, client *wire.Client, topic string) error {
 		if found {
 			return deleteRetained(client, topic)
 		}
-		select {
-		case <-ctx.Done():
-			return errors.Join(errNotLoaded, ctx.Err())
-		case <-time.After(indexPause):
+		if err := pause.For(ctx, indexPause); err != nil {
+			return errors.Join(errNotLoaded, err)
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/cenkalti/backoff/v5"
 
 	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/internal/pause"
 )
 
 const (
@@ -108,16 +109,7 @@ func (b *Bus) stayConnected(ctx context.Context) {
 		if lasted == 0 && (attempt+1)%len(b.brokers) != 0 {
 			continue
 		}
-		wait(ctx, pauses.NextBackOff())
-	}
-}
-
-func wait(ctx context.Context, pause time.Duration) {
-	timer := time.NewTimer(pause)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
+		_ = pause.For(ctx, pauses.NextBackOff()) // the end of ctx shows above
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/internal/pause"
 	"github.com/wattline/wattline/internal/store"
 	"github.com/wattline/wattline/internal/store/quarters"
 )
@@ -25,7 +26,7 @@ func (s *Store) mend(ctx context.Context, f *findings) error {
 		if torn == nil {
 			return nil
 		}
-		if err := pause(ctx, tornPause); err != nil {
+		if err := pause.For(ctx, tornPause); err != nil {
 			return err
 		}
 		if err := s.askAgain(ctx, f, torn, within); err != nil {
@@ -115,16 +116,5 @@ func (s *Store) read(ctx context.Context, device string, within stretch) (summar
 			return summary, nil
 		}
 		q.From = page[len(page)-1].Time.Add(precision)
-	}
-}
-
-func pause(ctx context.Context, long time.Duration) error {
-	timer := time.NewTimer(long)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/influxdata/influxdb-client-go/v2/api/query"
 
 	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/internal/pause"
 	"github.com/wattline/wattline/internal/store"
 )
 
@@ -104,7 +105,7 @@ func (s *Store) page(ctx context.Context, devices []string, q store.Query) ([]wa
 	limit := fmt.Sprintf(" |> limit(n: %d)", q.Limit)
 	readings, torn, err := s.pivoted(ctx, within+limit+pivot)
 	for try := 1; torn != nil && err == nil && try < tornTries; try++ {
-		if err = pause(ctx, tornPause); err == nil {
+		if err = pause.For(ctx, tornPause); err == nil {
 			readings, torn, err = s.pivoted(ctx, within+limit+pivot)
 		}
 	}

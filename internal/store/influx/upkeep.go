@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/internal/pause"
 	"github.com/wattline/wattline/internal/store"
 	"github.com/wattline/wattline/internal/store/quarters"
 )
@@ -55,7 +56,7 @@ func (s *Store) Upkeep(ctx context.Context) error {
 	group.Go(func() error {
 		every := time.NewTicker(passEvery)
 		defer every.Stop()
-		for pause(ctx, tellEvery) == nil {
+		for pause.For(ctx, tellEvery) == nil {
 			s.tellLate(ctx)
 			select {
 			case <-every.C:

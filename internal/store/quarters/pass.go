@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/wattline/wattline/internal/pause"
 	"github.com/wattline/wattline/internal/store"
 )
 
@@ -142,7 +143,7 @@ func (p *passing) days(ctx context.Context, devices []string, from, to Day) erro
 			if _, err := p.keeper.seal(ctx, job{devices: some, from: first, to: last, limit: p.limit}); err != nil {
 				return err
 			}
-			if err := pause(ctx, rest*time.Since(begun)); err != nil {
+			if err := pause.For(ctx, rest*time.Since(begun)); err != nil {
 				return err
 			}
 		}
@@ -159,17 +160,6 @@ func (p *passing) lacks(sealed map[deviceDay]Set, device string, from, to Day) b
 		}
 	}
 	return false
-}
-
-func pause(ctx context.Context, long time.Duration) error {
-	timer := time.NewTimer(long)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // noteSince notes from when on there is something of the devices that have been
