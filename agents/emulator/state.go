@@ -9,6 +9,9 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
+
+	"github.com/wattline/wattline/internal/files"
+	"github.com/wattline/wattline/internal/pause"
 )
 
 // stateVersion is that of the state file's form.
@@ -81,21 +84,11 @@ func (o *Office) keepState(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		case <-o.switched:
-			settle(ctx)
+			_ = pause.For(ctx, saveSoon) // switching of many relays ends up in one file
 		}
 		if err := o.SaveState(); err != nil {
 			o.opts.Log.Warn("emulated office cannot save its state", "err", err)
 		}
-	}
-}
-
-// settle lets switching of many relays end up in one file.
-func settle(ctx context.Context) {
-	timer := time.NewTimer(saveSoon)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
 	}
 }
 
@@ -113,7 +106,14 @@ func (o *Office) SaveState() error {
 	if err != nil {
 		return fmt.Errorf("state file: %w", err)
 	}
-	return replaceFile(o.opts.StateFile, data)
+	err = os.MkdirAll(filepath.Dir(o.opts.StateFile), 0o700)
+	if err == nil {
+		err = files.Replace(o.opts.StateFile, data)
+	}
+	if err != nil {
+		return fmt.Errorf("state file: %w", err)
+	}
+	return nil
 }
 
 func (p *Plug) save() plugState {
@@ -163,24 +163,4 @@ func (p *Plug) restore(state plugState) {
 			o.rule = r
 		}
 	}
-}
-
-func replaceFile(path string, data []byte) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return fmt.Errorf("state file: %w", err)
-	}
-	temp, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
-	if err != nil {
-		return fmt.Errorf("state file: %w", err)
-	}
-	_, err = temp.Write(data)
-	err = errors.Join(err, temp.Sync(), temp.Close())
-	if err == nil {
-		err = os.Rename(temp.Name(), path)
-	}
-	if err != nil {
-		_ = os.Remove(temp.Name())
-		return fmt.Errorf("state file: %w", err)
-	}
-	return nil
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/internal/config"
+	"github.com/wattline/wattline/internal/files"
 	"github.com/wattline/wattline/internal/mqttcredentials"
 	"github.com/wattline/wattline/internal/mqttrights"
 )
@@ -281,7 +282,7 @@ func writeMosquitto(out io.Writer, loaded config.Config, folder string) error {
 	for path, text := range map[string]string{
 		acl: mqttrights.ACL(topics, mqttcredentials.Holders(list)), passwords: mqttcredentials.Passwords(list),
 	} {
-		if err := mqttcredentials.Replace(path, []byte(text)); err != nil {
+		if err := files.Replace(path, []byte(text)); err != nil {
 			return err
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/internal/files"
 )
 
 // maxPageBytes bounds the letters of a page as they are on disk; a message over
@@ -99,7 +100,7 @@ func (d *deadLetters) put(letters []DeadLetter) error {
 		return err
 	}
 	d.newer.letters += len(letters)
-	return syncFolder(filepath.Dir(d.path))
+	return files.SyncFolder(filepath.Dir(d.path))
 }
 
 // part is a file of the letters as it was at one moment.

@@ -16,6 +16,7 @@ import (
 	"strings"
 
 	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/internal/files"
 	"github.com/wattline/wattline/internal/strictjson"
 )
 
@@ -161,14 +162,5 @@ func replaceFile(path string, write func(io.Writer) (changed bool, err error)) (
 	if err := os.Rename(temporary, path); err != nil {
 		return fmt.Errorf("put the new file in place: %w", err)
 	}
-	return syncFolder(filepath.Dir(path))
-}
-
-// syncFolder makes a new name survive a power cut.
-func syncFolder(path string) error {
-	folder, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(folder.Sync(), folder.Close())
+	return files.SyncFolder(filepath.Dir(path))
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/wattline/wattline/internal/access"
+	"github.com/wattline/wattline/internal/files"
 )
 
 const (
@@ -98,7 +99,7 @@ func writeSecret(path, secret string) error {
 		return err
 	}
 	_, err = file.WriteString(secret + "\n")
-	return errors.Join(err, file.Sync(), file.Close())
+	return errors.Join(err, file.Sync(), file.Close(), files.SyncFolder(filepath.Dir(path)))
 }
 
 // ReadSecret is the token in a file, which nobody but its owner may be able to read

@@ -4,6 +4,7 @@
 package mqttcredentials
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/internal/datalock"
+	"github.com/wattline/wattline/internal/files"
 	"github.com/wattline/wattline/internal/mqttrights"
 	"github.com/wattline/wattline/internal/strictjson"
 )
@@ -160,7 +162,11 @@ func change(folder string, edit func([]Credential) ([]Credential, error)) error 
 	if err != nil {
 		return err
 	}
-	return write(filepath.Join(folder, FileName), list)
+	data, err := json.MarshalIndent(content{Credentials: list}, "", "  ")
+	if err != nil {
+		return err
+	}
+	return files.Replace(filepath.Join(folder, FileName), append(data, '\n'))
 }
 
 // Passwords is the text of a mosquitto password_file for the credentials.

@@ -12,6 +12,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/wattline/wattline/internal/files"
 	"github.com/wattline/wattline/internal/powercuttest"
 )
 
@@ -32,22 +33,24 @@ func TestMain(m *testing.M) {
 // programs write "whole" into a file or two and say so.
 var programs = map[string]func(folder string) error{
 	"everything is synced": func(folder string) error {
-		return errors.Join(put(folder, "a", true), syncFolder(folder), say())
+		return errors.Join(put(folder, "a", true), files.SyncFolder(folder), say())
 	},
-	"nothing is synced":    func(folder string) error { return errors.Join(put(folder, "a", false), say()) },
-	"the name is not":      func(folder string) error { return errors.Join(put(folder, "a", true), say()) },
-	"the content is not":   func(folder string) error { return errors.Join(put(folder, "a", false), syncFolder(folder), say()) },
-	"it is said too early": func(folder string) error { return errors.Join(say(), put(folder, "a", true), syncFolder(folder)) },
+	"nothing is synced": func(folder string) error { return errors.Join(put(folder, "a", false), say()) },
+	"the name is not":   func(folder string) error { return errors.Join(put(folder, "a", true), say()) },
+	"the content is not": func(folder string) error {
+		return errors.Join(put(folder, "a", false), files.SyncFolder(folder), say())
+	},
+	"it is said too early": func(folder string) error { return errors.Join(say(), put(folder, "a", true), files.SyncFolder(folder)) },
 	"it is replaced": func(folder string) error {
-		return errors.Join(put(folder, "a", true), syncFolder(folder), say(), put(folder, "b", true),
-			os.Rename(filepath.Join(folder, "b"), filepath.Join(folder, "a")), syncFolder(folder))
+		return errors.Join(put(folder, "a", true), files.SyncFolder(folder), say(), put(folder, "b", true),
+			os.Rename(filepath.Join(folder, "b"), filepath.Join(folder, "a")), files.SyncFolder(folder))
 	},
 	"it is replaced by what is not synced": func(folder string) error {
-		return errors.Join(put(folder, "a", true), syncFolder(folder), say(), put(folder, "b", false),
-			os.Rename(filepath.Join(folder, "b"), filepath.Join(folder, "a")), syncFolder(folder))
+		return errors.Join(put(folder, "a", true), files.SyncFolder(folder), say(), put(folder, "b", false),
+			os.Rename(filepath.Join(folder, "b"), filepath.Join(folder, "a")), files.SyncFolder(folder))
 	},
 	"it is cut short": func(folder string) error {
-		return errors.Join(put(folder, "a", true), syncFolder(folder), say(), os.Truncate(filepath.Join(folder, "a"), 1))
+		return errors.Join(put(folder, "a", true), files.SyncFolder(folder), say(), os.Truncate(filepath.Join(folder, "a"), 1))
 	},
 }
 
@@ -67,14 +70,6 @@ func put(folder, name string, sync bool) error {
 		err = errors.Join(err, file.Sync())
 	}
 	return errors.Join(err, file.Close())
-}
-
-func syncFolder(folder string) error {
-	file, err := os.Open(folder)
-	if err != nil {
-		return err
-	}
-	return errors.Join(file.Sync(), file.Close())
 }
 
 func say() error {

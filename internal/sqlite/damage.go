@@ -12,6 +12,8 @@ import (
 
 	driver "modernc.org/sqlite"
 	codes "modernc.org/sqlite/lib"
+
+	"github.com/wattline/wattline/internal/files"
 )
 
 var errDamaged = errors.New("the file is damaged")
@@ -62,7 +64,7 @@ func SetAside(path string) (string, error) {
 	if err := os.Remove(path + "-shm"); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return "", err
 	}
-	return aside, syncFolder(filepath.Dir(path))
+	return aside, files.SyncFolder(filepath.Dir(path))
 }
 
 // Salvage gives row the rows of a question to a file that may be damaged, as far
@@ -85,13 +87,4 @@ func Salvage(ctx context.Context, path, query string, row func(*sql.Rows) error)
 		}
 	}
 	return rows.Err()
-}
-
-// syncFolder makes a rename survive a power cut.
-func syncFolder(path string) error {
-	folder, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(folder.Sync(), folder.Close())
 }

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/wattline/wattline/internal/files"
 )
 
 // note is how far a task has come. On disk it is replaced whole, so that it is
@@ -50,7 +52,7 @@ func (n *note) save() error {
 	if err != nil {
 		return err
 	}
-	if err := replace(n.path, data); err != nil {
+	if err := files.Replace(n.path, data); err != nil {
 		return fmt.Errorf("note how far the copy came: %w", err)
 	}
 	return nil
@@ -64,17 +66,4 @@ func (n *note) remove() error {
 		return err
 	}
 	return nil
-}
-
-// replace puts new content in a file's place, on disk.
-func replace(path string, data []byte) error {
-	file, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = file.Write(data)
-	if err := errors.Join(err, file.Sync(), file.Close()); err != nil {
-		return err
-	}
-	return os.Rename(file.Name(), path)
 }

@@ -1,23 +1,15 @@
-package mqttcredentials
+// Package files changes files so that a power cut leaves them whole.
+package files
 
 import (
-	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
 )
 
-func write(path string, list []Credential) error {
-	data, err := json.MarshalIndent(content{Credentials: list}, "", "  ")
-	if err != nil {
-		return err
-	}
-	return Replace(path, append(data, '\n'))
-}
-
 // Replace replaces a file as a whole, so that whoever reads it sees the old or the
 // new, and a power cut leaves one of them. One that was there keeps its mode and its
-// owner: mosquitto may have to read it. A new one is for the folder's owner alone, so
+// owner: another program may have to read it. A new one is for the folder's owner alone, so
 // that root can write it for a service.
 func Replace(path string, data []byte) error {
 	folder, name := filepath.Split(path)
@@ -33,7 +25,7 @@ func Replace(path string, data []byte) error {
 	if err != nil {
 		return errors.Join(err, os.Remove(temporary.Name()))
 	}
-	return syncFolder(filepath.Dir(path))
+	return SyncFolder(filepath.Dir(path))
 }
 
 // inherit gives a file the mode and the owner of the one at a path, or else the owner
@@ -50,7 +42,9 @@ func inherit(file *os.File, path string) error {
 	return err
 }
 
-func syncFolder(path string) error {
+// SyncFolder makes the names in a folder survive a power cut: of files that are new in
+// it, renamed or removed.
+func SyncFolder(path string) error {
 	folder, err := os.Open(path)
 	if err != nil {
 		return err

@@ -1,6 +1,6 @@
 //go:build unix
 
-package mqttcredentials
+package files
 
 import (
 	"os"
