@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/wattline/wattline/internal/access"
+	"github.com/wattline/wattline/internal/sqlite"
 )
 
 // known is the copy in memory: what a request is checked against. It does not
@@ -79,7 +80,7 @@ func (a *Accounts) loadTokens(ctx context.Context, tx *sql.Tx, before, next *kno
 		var name, role, scope string
 		var expires sql.NullInt64
 		var used int64
-		if err := rows.Scan(&scannedDigest{&key}, &name, &role, &scope, &expires, &used); err != nil {
+		if err := rows.Scan(sqlite.Hash(&key), &name, &role, &scope, &expires, &used); err != nil {
 			return err
 		}
 		principal, err := principalOf(tokenPrincipal(name), role, scope)
@@ -106,7 +107,7 @@ func (a *Accounts) loadSessions(ctx context.Context, tx *sql.Tx, before, next *k
 		var user, name, role, scope, address string
 		var expires sql.NullInt64
 		var used int64
-		if err := rows.Scan(&scannedDigest{&key}, &user, &name, &role, &scope, &address, &expires, &used); err != nil {
+		if err := rows.Scan(sqlite.Hash(&key), &user, &name, &role, &scope, &address, &expires, &used); err != nil {
 			return err
 		}
 		principal, err := principalOf(name, role, scope)
@@ -122,18 +123,6 @@ func (a *Accounts) loadSessions(ctx context.Context, tx *sql.Tx, before, next *k
 		}
 	}
 	return rows.Err()
-}
-
-// scannedDigest reads a digest of a row.
-type scannedDigest struct{ into *digest }
-
-func (s *scannedDigest) Scan(value any) error {
-	hash, is := value.([]byte)
-	if !is || len(hash) != len(s.into) {
-		return errors.New("a hash has not the length of one: the file was not written by this program")
-	}
-	copy(s.into[:], hash)
-	return nil
 }
 
 // principalOf refuses what another version may have written: what is not

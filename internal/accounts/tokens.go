@@ -9,6 +9,7 @@ import (
 
 	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/internal/access"
+	"github.com/wattline/wattline/internal/sqlite"
 )
 
 // Token is what is told of a token; its secret is not.
@@ -180,7 +181,7 @@ func (a *Accounts) scanToken(row scanner) (Token, error) {
 	var created int64
 	var expires, used, revoked sql.NullInt64
 	var key digest
-	if err := row.Scan(&token.ID, &token.Name, &role, &scope, &created, &expires, &used, &revoked, &scannedDigest{&key}); err != nil {
+	if err := row.Scan(&token.ID, &token.Name, &role, &scope, &created, &expires, &used, &revoked, sqlite.Hash(&key)); err != nil {
 		return Token{}, err
 	}
 	rights, err := principalOf(token.Name, role, scope)

@@ -135,7 +135,7 @@ var errHead = errors.New("must be a number, a colon and 64 hexadecimal digits, a
 // markOf is head or base.
 func markOf(ctx context.Context, tx *sql.Tx, name string) (Head, error) {
 	var mark Head
-	err := tx.QueryRowContext(ctx, `SELECT seq, hash FROM marks WHERE name = ?`, name).Scan(&mark.Seq, &scannedDigest{&mark.Hash})
+	err := tx.QueryRowContext(ctx, `SELECT seq, hash FROM marks WHERE name = ?`, name).Scan(&mark.Seq, sqlite.Hash(&mark.Hash))
 	return mark, err
 }
 
@@ -146,20 +146,8 @@ func setMark(ctx context.Context, tx *sql.Tx, name string, mark Head) error {
 
 // Head is the last record that is on disk.
 func (l *Log) Head(ctx context.Context) (head Head, err error) {
-	err = l.db.Reader().QueryRowContext(ctx, `SELECT seq, hash FROM marks WHERE name = 'head'`).Scan(&head.Seq, &scannedDigest{&head.Hash})
+	err = l.db.Reader().QueryRowContext(ctx, `SELECT seq, hash FROM marks WHERE name = 'head'`).Scan(&head.Seq, sqlite.Hash(&head.Hash))
 	return head, err
-}
-
-// scannedDigest reads a digest of a row.
-type scannedDigest struct{ into *digest }
-
-func (s *scannedDigest) Scan(value any) error {
-	hash, is := value.([]byte)
-	if !is || len(hash) != len(s.into) {
-		return errors.New("a hash of the audit has not the length of one")
-	}
-	copy(s.into[:], hash)
-	return nil
 }
 
 func toValid(text string) string { return strings.ToValidUTF8(text, "\uFFFD") }

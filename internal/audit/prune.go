@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/internal/sqlite"
 )
 
 // pruneAction is that of the record which says what was removed because of its age.
@@ -55,7 +56,7 @@ func lastBefore(ctx context.Context, tx *sql.Tx, cutoff time.Time) (Head, error)
 	err := tx.QueryRowContext(ctx, `
 		SELECT seq, hash FROM records
 		WHERE seq < coalesce((SELECT min(seq) FROM records WHERE at_ms >= ?), 9223372036854775807)
-		ORDER BY seq DESC LIMIT 1`, cutoff.UnixMilli()).Scan(&last.Seq, &scannedDigest{&last.Hash})
+		ORDER BY seq DESC LIMIT 1`, cutoff.UnixMilli()).Scan(&last.Seq, sqlite.Hash(&last.Hash))
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		err = fmt.Errorf("look for old records: %w", err)
 	}

@@ -122,7 +122,7 @@ type link struct {
 func (l *link) scan(row interface{ Scan(into ...any) error }) error {
 	var ms int64
 	err := row.Scan(&l.seq, &ms, &l.Who, &l.Address, &l.Action, &l.Device, &l.Outcome, &l.Code, &l.RequestID, &l.Detail,
-		&scannedDigest{&l.before}, &scannedDigest{&l.hash})
+		sqlite.Hash(&l.before), sqlite.Hash(&l.hash))
 	l.Time = wattline.AtMilli(ms)
 	return err
 }

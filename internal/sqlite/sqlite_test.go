@@ -148,6 +148,19 @@ func limit(t *testing.T, db *sqlite.DB, pages int) {
 	}
 }
 
+func TestHash(t *testing.T) {
+	db := open(t, filepath.Join(t.TempDir(), "x.db"), sqlite.Options{})
+	for column, accepted := range map[string]bool{
+		"randomblob(32)": true, "randomblob(31)": false, "'text'": false, "NULL": false, "7": false,
+	} {
+		var hash [32]byte
+		err := db.Reader().QueryRowContext(t.Context(), "SELECT "+column).Scan(sqlite.Hash(&hash))
+		if (err == nil) != accepted || accepted == (hash == [32]byte{}) {
+			t.Errorf("%s is read as %x: %v", column, hash, err)
+		}
+	}
+}
+
 func TestUsedBytes(t *testing.T) {
 	db := open(t, filepath.Join(t.TempDir(), "x.db"), sqlite.Options{Migrations: schema()})
 	empty := used(t, db)
