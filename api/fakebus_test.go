@@ -220,9 +220,13 @@ func stateOf(id string, at wattline.Time) wattline.State {
 func answerAll(_ context.Context, ask bus.Ask) (any, error) {
 	switch body := ask.Body.(type) {
 	case wattline.Command:
+		relay := wattline.RelayOff
+		if body.Action == wattline.ActionOn {
+			relay = wattline.RelayOn
+		}
 		return wattline.Result{
 			ID: ask.ID, Device: body.Device, Action: body.Action, Outcome: wattline.OutcomeDone,
-			Relay: wattline.RelayOff, Time: later(time.Hour), Actor: ask.Actor,
+			Relay: relay, Time: later(time.Hour), Actor: ask.Actor,
 		}, nil
 	case wattline.GetQuery:
 		reading := readingOf(body.Device, later(time.Hour))

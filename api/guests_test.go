@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 	"sync"
@@ -25,6 +26,9 @@ func (g *guests) Identify(r *http.Request) (access.Principal, error) {
 	defer g.mu.Unlock()
 	if token == "hasty" {
 		return access.Principal{}, wattline.Errorf(wattline.CodeBusy, "too many requests with this token")
+	}
+	if token == "unreadable" {
+		return access.Principal{}, errors.New("read the tokens: disk I/O error")
 	}
 	who, known := g.of[token]
 	if !known {

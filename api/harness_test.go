@@ -242,7 +242,7 @@ func (o *office) check(t testing.TB, r *http.Request, a answer) {
 	operation, documented := o.validator.Find(asGet)
 	switch {
 	case documented && a.status != http.StatusNotModified:
-		answered.keep(operation.ID, a)
+		answered.keep(operation, a)
 		if err := o.validator.Response(asGet, a.status, a.header, a.body); err != nil {
 			t.Errorf("%s %s answers %d otherwise than described: %v\n%.500s", r.Method, r.URL, a.status, err, a.body)
 		}

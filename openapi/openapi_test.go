@@ -35,6 +35,16 @@ func TestTheDescriptionIsValidAndItsOperationsAreNamed(t *testing.T) {
 	}
 }
 
+func TestEveryAnswerIsShownByAnExample(t *testing.T) {
+	validator, err := openapitest.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, answer := range validator.WithoutExample() {
+		t.Errorf("%s has no example: bring it about in the tests of api, then make examples openapi", answer)
+	}
+}
+
 func TestTheGeneratedFilesAreUpToDate(t *testing.T) {
 	out := t.TempDir()
 	generate := exec.CommandContext(t.Context(), "./generate.sh", out)

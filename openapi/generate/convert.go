@@ -12,9 +12,9 @@ import (
 )
 
 // convert makes OpenAPI 3 of Swagger 2 and says what Swagger 2 or swag cannot.
-func convert(swagger, answers []byte) (*openapi3.T, error) {
-	var answered map[string]map[string]any
-	if err := json.Unmarshal(answers, &answered); err != nil {
+func convert(swagger, tested []byte) (*openapi3.T, error) {
+	var answered map[string]answers
+	if err := json.Unmarshal(tested, &answered); err != nil {
 		return nil, fmt.Errorf("read the examples: %w", err)
 	}
 	var old openapi2.T
@@ -49,6 +49,7 @@ func convert(swagger, answers []byte) (*openapi3.T, error) {
 			lists(operation)
 		}
 	}
+	illustrateItself(document)
 	if err := document.Validate(context.Background()); err != nil {
 		return nil, fmt.Errorf("the result is not valid: %w", err)
 	}
@@ -146,21 +147,6 @@ func streams(operation *openapi3.Operation) {
 				media.Schema = openapi3.NewArraySchema().WithItems(openapi3.NewObjectSchema()).NewRef()
 			case "application/vnd.apache.parquet":
 				media.Schema = openapi3.NewStringSchema().WithFormat("binary").NewRef()
-			}
-		}
-	}
-}
-
-// illustrate gives the answers in JSON their examples, by status.
-func illustrate(operation *openapi3.Operation, examples map[string]any) {
-	for status, example := range examples {
-		response := operation.Responses.Value(status)
-		if response == nil {
-			continue
-		}
-		for kind, media := range response.Value.Content {
-			if kind == "application/json" || kind == problemType {
-				media.Example = example
 			}
 		}
 	}

@@ -24,7 +24,8 @@ func credentials() openapi3.SecuritySchemes {
 }
 
 // guard says that an operation needs a token or a session, and what is answered
-// without a valid one, without the rights, and to somebody who asks too often.
+// without a valid one, without the rights, to somebody who asks too often, and where
+// the fault is ours.
 func guard(document *openapi3.T, operation *openapi3.Operation) {
 	if _, isOpen := operation.Extensions[open]; isOpen {
 		delete(operation.Extensions, open)
@@ -34,9 +35,9 @@ func guard(document *openapi3.T, operation *openapi3.Operation) {
 	operation.Security = openapi3.NewSecurityRequirements().
 		With(openapi3.NewSecurityRequirement().Authenticate(byToken)).
 		With(openapi3.NewSecurityRequirement().Authenticate(bySession))
-	answers := map[string]string{"401": "unauthenticated", "403": "forbidden", "429": "busy"}
-	maps.DeleteFunc(answers, func(status, _ string) bool { return operation.Responses.Value(status) != nil })
-	for status, code := range answers {
+	codes := map[string]string{"401": "unauthenticated", "403": "forbidden", "429": "busy", "500": "internal"}
+	maps.DeleteFunc(codes, func(status, _ string) bool { return operation.Responses.Value(status) != nil })
+	for status, code := range codes {
 		problem := openapi3.NewSchemaRef("#/components/schemas/Problem", document.Components.Schemas["Problem"].Value)
 		operation.Responses.Set(status, &openapi3.ResponseRef{Value: openapi3.NewResponse().
 			WithDescription(code).WithContent(openapi3.Content{problemType: openapi3.NewMediaType().WithSchemaRef(problem)})})

@@ -84,14 +84,35 @@ func (v *Validator) Operations() []Operation {
 	for _, path := range slices.Sorted(maps.Keys(v.document.Paths.Map())) {
 		methods := v.document.Paths.Value(path).Operations()
 		for _, method := range slices.Sorted(maps.Keys(methods)) {
-			operation := methods[method]
-			operations = append(operations, Operation{
-				Method: method, Path: path, ID: operation.OperationID,
-				Statuses: slices.Sorted(maps.Keys(operation.Responses.Map())),
-			})
+			operations = append(operations, operationOf(method, path, methods[method]))
 		}
 	}
 	return operations
+}
+
+func operationOf(method, path string, described *openapi3.Operation) Operation {
+	return Operation{
+		Method: method, Path: path, ID: described.OperationID,
+		Statuses: slices.Sorted(maps.Keys(described.Responses.Map())),
+	}
+}
+
+// WithoutExample are the answers that have a body and show none: operation, status and
+// media type. Parquet is no text, and shows the rows that the other formats do.
+func (v *Validator) WithoutExample() []string {
+	var bare []string
+	for _, operation := range v.Operations() {
+		described := v.document.Paths.Value(operation.Path).GetOperation(operation.Method)
+		for _, status := range operation.Statuses {
+			for kind, media := range described.Responses.Value(status).Value.Content {
+				if media.Example == nil && len(media.Examples) == 0 && kind != "application/vnd.apache.parquet" {
+					bare = append(bare, operation.ID+" "+status+" "+kind)
+				}
+			}
+		}
+	}
+	slices.Sort(bare)
+	return bare
 }
 
 func sortedNames[T any](of map[string]T) []string { return slices.Sorted(maps.Keys(of)) }
@@ -102,7 +123,7 @@ func (v *Validator) Find(request *http.Request) (Operation, bool) {
 	if err != nil {
 		return Operation{}, false
 	}
-	return Operation{Method: route.Method, Path: route.Path, ID: route.Operation.OperationID}, true
+	return operationOf(route.Method, route.Path, route.Operation), true
 }
 
 // Request tells in what a request differs from the description.
