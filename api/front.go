@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/rs/cors"
+
+	"github.com/wattline/wattline/internal/https"
 )
 
 // front is what stands before everything else: who asks is made out, answers get the
@@ -19,7 +21,7 @@ func (g *Gateway) front(next http.Handler) http.Handler {
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r = g.made(r)
-		secureHeaders(w.Header(), encrypted(r))
+		secureHeaders(w.Header(), https.Used(r))
 		if len(r.TransferEncoding) > 0 {
 			// A proxy may see another end of a body in chunks, and what follows as part of
 			// it: nothing follows.
@@ -47,9 +49,6 @@ func (g *Gateway) made(r *http.Request) *http.Request {
 	}
 	return &as
 }
-
-// encrypted tells whether a request came by TLS, to us or to a trusted proxy.
-func encrypted(r *http.Request) bool { return r.TLS != nil || r.URL.Scheme == "https" }
 
 // clientAddr is the last address in X-Forwarded-For that is no trusted proxy's: those
 // before it are what that client says.

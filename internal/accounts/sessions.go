@@ -10,6 +10,7 @@ import (
 
 	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/internal/access"
+	"github.com/wattline/wattline/internal/https"
 )
 
 // SignIn is what somebody who signs in sends, and from where.
@@ -165,20 +166,16 @@ func sessionCookie(r *http.Request, secret string, seconds int) *http.Cookie {
 	//nolint:gosec // over plain HTTP a browser would not send a secure one
 	return &http.Cookie{
 		Name: cookieName(r), Value: secret, MaxAge: seconds, Path: "/",
-		HttpOnly: true, Secure: secure(r), SameSite: http.SameSiteStrictMode,
+		HttpOnly: true, Secure: https.Used(r), SameSite: http.SameSiteStrictMode,
 	}
 }
 
 func cookieName(r *http.Request) string {
-	if secure(r) {
+	if https.Used(r) {
 		return SecureSessionCookie
 	}
 	return SessionCookie
 }
-
-// secure tells whether a request came over TLS: to this process, or to a proxy that
-// is trusted, for which the gateway sets the URL's scheme.
-func secure(r *http.Request) bool { return r.TLS != nil || r.URL.Scheme == "https" }
 
 // sessionOf is the secret in a request's cookie.
 func sessionOf(r *http.Request) (secret string, given bool) {

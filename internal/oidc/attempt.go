@@ -10,6 +10,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/wattline/wattline/internal/https"
 )
 
 // attempt is a sign-in that a browser has begun. All of it is in a cookie of that
@@ -71,13 +73,9 @@ func nameOfCookie(secure bool) string {
 	return cookieName
 }
 
-// secure tells whether a request came over TLS: to this process, or to a proxy that
-// is trusted, for which the gateway sets the URL's scheme.
-func secure(r *http.Request) bool { return r.TLS != nil || r.URL.Scheme == "https" }
-
 // attemptOf is what a browser has begun.
 func attemptOf(r *http.Request) (a attempt, begun bool) {
-	c, err := r.Cookie(nameOfCookie(secure(r)))
+	c, err := r.Cookie(nameOfCookie(https.Used(r)))
 	if err != nil {
 		return attempt{}, false
 	}

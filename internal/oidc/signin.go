@@ -12,6 +12,7 @@ import (
 
 	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/internal/access"
+	"github.com/wattline/wattline/internal/https"
 )
 
 // Departure is a browser's way to the provider.
@@ -35,7 +36,7 @@ func (p *Provider) Begin(r *http.Request, returnTo string) (Departure, error) {
 	return Departure{
 		URL: provider.config.AuthCodeURL(begun.state(),
 			gooidc.Nonce(begun.nonce()), oauth2.S256ChallengeOption(begun.verifier())),
-		Cookie: begun.cookie(secure(r)),
+		Cookie: begun.cookie(https.Used(r)),
 	}, nil
 }
 
@@ -50,7 +51,7 @@ type SignedIn struct {
 }
 
 // NoCookie takes the cookie of Begin away, whatever became of the sign-in.
-func NoCookie(r *http.Request) *http.Cookie { return noCookie(secure(r)) }
+func NoCookie(r *http.Request) *http.Cookie { return noCookie(https.Used(r)) }
 
 // Finish is of a browser that comes back from the provider. CodeUnauthenticated says
 // that this browser has not begun it, that the provider refused, or that what it says
