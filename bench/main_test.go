@@ -24,7 +24,7 @@ var (
 	results = table{at: map[string]bool{}}
 	binary  string // the wattline under test
 	tableTo = flag.String("table", "", "write the table to this file")
-	helper  = flag.String("helper", "", "run as a helper process of a benchmark: gin, append, lines")
+	helper  = flag.String("helper", "", "run as a helper process of a benchmark: gin, append, lines, listen")
 )
 
 // row adds a line: what was measured, the figure, its floor, their ratio, and
@@ -67,6 +67,8 @@ func help(kind string) {
 		err = appendBare()
 	case "lines":
 		err = postBare()
+	case "listen":
+		err = listen()
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

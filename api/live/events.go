@@ -57,21 +57,22 @@ func (h *Hub) ServeEvents(w http.ResponseWriter, r *http.Request, stream Stream)
 	return nil
 }
 
-// eventWriter writes server-sent events. Each write has a deadline of its own, in
+// eventWriter writes server-sent events. Its writes have deadlines of their own, in
 // place of the server's for the whole answer.
 type eventWriter struct {
-	hub     *Hub
-	w       http.ResponseWriter
-	control *http.ResponseController
+	hub      *Hub
+	w        http.ResponseWriter
+	control  *http.ResponseController
+	deadline time.Time
 }
 
 // begin gives the client the id to resume from if it loses the connection at once.
-func (e eventWriter) begin(position string) error {
+func (e *eventWriter) begin(position string) error {
 	return e.send(appendPosition([]byte("retry: "+strconv.FormatInt(retry.Milliseconds(), 10)+"\n"), position))
 }
 
 // beat is no event for the client, but moves the id that it would resume from.
-func (e eventWriter) beat(position string) error {
+func (e *eventWriter) beat(position string) error {
 	return e.send(appendPosition([]byte(":\n"), position))
 }
 
@@ -82,7 +83,7 @@ func appendPosition(text []byte, position string) []byte {
 	return append(text, '\n')
 }
 
-func (e eventWriter) write(messages []Message) error {
+func (e *eventWriter) write(messages []Message) error {
 	buffer := e.hub.buffer()
 	defer e.hub.buffers.Put(buffer)
 	for _, message := range messages {
@@ -91,8 +92,8 @@ func (e eventWriter) write(messages []Message) error {
 	return e.send(*buffer)
 }
 
-func (e eventWriter) send(text []byte) error {
-	if err := e.control.SetWriteDeadline(time.Now().Add(e.hub.options.Stall)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+func (e *eventWriter) send(text []byte) error {
+	if err := e.extend(); err != nil {
 		return err
 	}
 	if _, err := e.w.Write(text); err != nil {
@@ -101,9 +102,22 @@ func (e eventWriter) send(text []byte) error {
 	return e.control.Flush()
 }
 
+// extend puts the deadline off, but not for each of many small writes.
+func (e *eventWriter) extend() error {
+	now, stall := time.Now(), e.hub.options.Stall
+	if e.deadline.Sub(now) > stall-stall/8 {
+		return nil
+	}
+	e.deadline = now.Add(stall)
+	if err := e.control.SetWriteDeadline(e.deadline); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return err
+	}
+	return nil
+}
+
 // end says why the stream ends, as far as that is known and there is somebody to
 // hear it.
-func (e eventWriter) end(why error) {
+func (e *eventWriter) end(why error) {
 	closing := e.hub.closing(why)
 	if closing == nil {
 		return

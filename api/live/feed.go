@@ -164,18 +164,18 @@ func (f *Feed) follow() error {
 		if err := f.patience(seen.newest - f.at); err != nil {
 			return err
 		}
-		if len(seen.events) == 0 {
-			if seen.ended {
-				return errEnded()
-			}
-			return nil
-		}
 		sparing := seen.newest-f.at > uint64(f.hub.options.Backlog)
 		for _, e := range seen.events {
 			f.consider(e, sparing)
 			if f.at = e.number; f.full() {
 				break
 			}
+		}
+		if f.at == seen.newest {
+			if seen.ended {
+				return errEnded()
+			}
+			return nil
 		}
 	}
 	return nil

@@ -29,7 +29,7 @@ type Options struct {
 	// Stall is how long a client may take nothing before it is cut off; 30 s.
 	Stall time.Duration
 	// Pause is the least time between two writes to a client, in which events are
-	// gathered; 20 ms.
+	// gathered; 30 ms.
 	Pause time.Duration
 	// Heartbeat is sent to a client that nothing else was sent to for so long; 15 s.
 	Heartbeat time.Duration
@@ -43,7 +43,7 @@ func (o Options) withDefaults() Options {
 		backlog = 1024
 		seats   = 4096
 		each    = 256
-		pause   = 20 * time.Millisecond
+		pause   = 30 * time.Millisecond
 	)
 	return Options{
 		Events: cmp.Or(o.Events, kept), Bytes: cmp.Or(o.Bytes, bytes),

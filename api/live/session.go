@@ -25,31 +25,34 @@ type session struct {
 	answer   func([]byte) error
 
 	checked, wrote time.Time
+	timer          *time.Timer
 }
 
 // run returns why it ended: a *wattline.Error that the client is to be told, or what
 // went wrong with the connection.
 func (s *session) run(ctx context.Context) error {
 	s.checked, s.wrote = time.Now(), time.Now()
+	s.timer = time.NewTimer(0)
+	defer s.timer.Stop()
 	for ctx.Err() == nil {
-		if err := s.check(); err != nil {
+		now := time.Now()
+		if err := s.check(now); err != nil {
 			return err
 		}
-		news := s.feed.hub.News()
-		wait := s.feed.hub.options.Heartbeat - time.Since(s.wrote)
+		news, before := s.feed.hub.News(), s.feed.at
 		messages, ended := s.feed.Take()
-		if len(messages) > 0 {
-			began := time.Now()
-			if err := s.write(messages); err != nil {
-				return err
-			}
-			s.wrote = time.Now()
-			news, wait = nil, s.feed.hub.options.Pause-s.wrote.Sub(began)
+		if err := s.give(messages, now); err != nil {
+			return err
 		}
 		if ended != nil {
 			return ended
 		}
-		if err := s.wait(ctx, news, wait); err != nil {
+		wait := s.feed.hub.options.Heartbeat - now.Sub(s.wrote)
+		if len(messages) > 0 || s.feed.at != before {
+			// Nor does each event that is not for this client wake it.
+			news, wait = nil, s.feed.hub.options.Pause
+		}
+		if err := s.wait(ctx, news, min(wait, recheck-now.Sub(s.checked))); err != nil {
 			return err
 		}
 	}
@@ -57,11 +60,11 @@ func (s *session) run(ctx context.Context) error {
 }
 
 // check asks again, once a second, what who listens may see.
-func (s *session) check() error {
-	if time.Since(s.checked) < recheck {
+func (s *session) check(now time.Time) error {
+	if now.Sub(s.checked) < recheck {
 		return nil
 	}
-	s.checked = time.Now()
+	s.checked = now
 	who, err := s.who()
 	if err != nil {
 		return err
@@ -69,21 +72,28 @@ func (s *session) check() error {
 	return s.feed.Allow(who)
 }
 
-// wait is for news, a request, or for so long; a nil channel has no news. A
-// connection on which nothing happened gets a beat.
+// give hands over what there is. A connection on which nothing happened gets a beat.
+func (s *session) give(messages []Message, now time.Time) error {
+	switch {
+	case len(messages) > 0:
+		s.wrote = now
+		return s.write(messages)
+	case now.Sub(s.wrote) >= s.feed.hub.options.Heartbeat:
+		s.wrote = now
+		return s.beat()
+	}
+	return nil
+}
+
+// wait is for news, a request, or for so long; a nil channel has no news.
 func (s *session) wait(ctx context.Context, news <-chan struct{}, most time.Duration) error {
-	timer := time.NewTimer(min(max(most, 0), recheck-time.Since(s.checked)))
-	defer timer.Stop()
+	s.timer.Reset(most)
 	select {
 	case <-ctx.Done():
 	case <-news:
 	case request := <-s.requests:
 		return s.answer(request)
-	case <-timer.C:
+	case <-s.timer.C:
 	}
-	if time.Since(s.wrote) < s.feed.hub.options.Heartbeat {
-		return nil
-	}
-	s.wrote = time.Now()
-	return s.beat()
+	return nil
 }
