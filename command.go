@@ -38,6 +38,14 @@ func (a Action) Needs() Capability {
 type Command struct {
 	Device string `json:"device"`
 	Action Action `json:"action"`
+	// Confirm has the controller ask the gateway that sent it, at the turn of a command
+	// that had to wait, whether it still holds; see VerbConfirm.
+	Confirm bool `json:"confirm,omitempty"`
+}
+
+// ConfirmQuery asks a gateway whether a command that it sent still holds.
+type ConfirmQuery struct {
+	ID string `json:"id"`
 }
 
 // Validate reports every fault as a CodeInvalid error. A missing or unknown

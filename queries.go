@@ -13,6 +13,7 @@ const (
 	VerbRebuild     = "rebuild"     // history: RebuildQuery → RebuildPage
 	VerbReplay      = "replay"      // collector: ReplayQuery → ReplayPage
 	VerbRead        = "read"        // collector: GetQuery → FreshState
+	VerbConfirm     = "confirm"     // gateway: ConfirmQuery → no body, or the error that ends the command
 )
 
 // ListQuery asks the registry for the devices that match, in the order of ids.

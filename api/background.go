@@ -1,11 +1,11 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/gin-gonic/gin"
 
@@ -84,34 +84,30 @@ func prefersAsync(c *gin.Context) bool {
 	return false
 }
 
-// standingFor is for how long somebody's rights need not be looked at again.
-const standingFor = time.Second
-
 // standing gives an error from when who made the request may no longer do what they
-// could when it came. It may be asked when the request has been answered.
+// could when it came. It may be asked when the request has been answered, and by
+// several at once. What has ended is not looked at again: a token that is tried often
+// would count against the address.
 func (g *Gateway) standing(c *gin.Context) func() error {
 	request := c.Request.Clone(context.WithoutCancel(c.Request.Context()))
 	request.Body = http.NoBody
-	was, checked := g.who(c), time.Now()
+	was := g.who(c)
 	var mu sync.Mutex
 	var ended error
 	return func() error {
 		mu.Lock()
 		defer mu.Unlock()
-		if ended == nil && time.Since(checked) >= standingFor {
+		if ended == nil {
 			now, err := g.options.Identities.Identify(request)
-			ended, checked = sameRights(was, now, err), time.Now()
+			ended = cmp.Or(err, sameRights(was, now))
 		}
 		return ended
 	}
 }
 
 // sameRights is an error if somebody's rights are not what they were.
-func sameRights(was, now access.Principal, err error) error {
-	if err != nil && wattline.AsError(err).Code != wattline.CodeBusy {
-		return err
-	}
-	if err == nil && (now.Role != was.Role || now.Scope.String() != was.Scope.String()) {
+func sameRights(was, now access.Principal) error {
+	if now.Role != was.Role || now.Scope.String() != was.Scope.String() {
 		return wattline.Errorf(wattline.CodeForbidden, "the rights of %s were changed", was.Name)
 	}
 	return nil

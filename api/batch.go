@@ -83,18 +83,6 @@ func (g *Gateway) tryCommand(ctx context.Context, command commandlog.Command, b 
 	return g.command(ctx, snap, o)
 }
 
-// find is a device, as long as who gave the order may do what they could then.
-func (b batch) find(device string) (*snapshot, error) {
-	if err := b.still(); err != nil {
-		return nil, err
-	}
-	snap, known := b.view.find(device)
-	if !known {
-		return nil, b.view.missing(device)
-	}
-	return snap, nil
-}
-
 // noteEnd keeps what became of a command.
 func (g *Gateway) noteEnd(id string, o order, result wattline.Result) {
 	result.Actor = o.by.actor()

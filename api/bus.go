@@ -17,6 +17,10 @@ type Bus interface {
 	// Subscribe calls handle for each message in turn, retained ones first, on
 	// this connection and all later ones, until cancel is called.
 	Subscribe(options bus.SubscribeOptions, handle func(context.Context, bus.Message)) (cancel func(), err error)
+	// Respond answers queries until cancel is called.
+	Respond(options bus.RespondOptions, handle bus.Handler) (cancel func(), err error)
+	// Instance is the name under which this process is asked.
+	Instance() string
 	// Connected tells whether the broker can be reached now.
 	Connected() bool
 	// Instances are those that are alive.

@@ -280,7 +280,6 @@ func TestCommandsInTheBackgroundEndWithTheRightsOfWhoGaveThem(t *testing.T) {
 		b.answer = func(ctx context.Context, ask bus.Ask) (any, error) {
 			if sent.Add(1) == 1 {
 				o.guests.let("guest", access.Principal{})
-				time.Sleep(1100 * time.Millisecond) // rights are looked at once a second
 			}
 			return answerAll(ctx, ask)
 		}

@@ -32,7 +32,7 @@ func TestARelayIsSwitchedByOneCommandToItsSite(t *testing.T) {
 		asks := o.bus.asks()
 		asked := asks[len(asks)-1]
 		if asked.Topic != (wattline.Topic{Kind: wattline.TopicCommand, Site: "hq", Device: "desk-1"}) ||
-			asked.Body != (wattline.Command{Device: "desk-1", Action: c.action}) || asked.Actor == "" || asked.ID == "" || asked.Timeout <= 0 {
+			asked.Body != (wattline.Command{Device: "desk-1", Action: c.action, Confirm: c.action == wattline.ActionOn}) || asked.Actor == "" || asked.ID == "" || asked.Timeout <= 0 {
 			t.Errorf("asked %+v", asked)
 		}
 		result := decoded[wattline.Result](t, a)

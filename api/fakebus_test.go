@@ -18,6 +18,7 @@ type fakeBus struct {
 	instances  []wattline.Presence
 	handlers   map[int]subscriber
 	next       int
+	queries    bus.Handler // answers what is asked of the gateway
 	subscribed chan struct{}
 	asked      []bus.Ask
 	listings   int
@@ -117,6 +118,25 @@ func (b *fakeBus) Pick(role, site string) (string, bool) {
 		}
 	}
 	return "", false
+}
+
+func (b *fakeBus) Instance() string { return "gateway-1" }
+
+func (b *fakeBus) Respond(_ bus.RespondOptions, handle bus.Handler) (func(), error) {
+	b.set(func(b *fakeBus) { b.queries = handle })
+	return func() {}, nil
+}
+
+// confirm asks the gateway, as a controller does at a command's turn.
+func (b *fakeBus) confirm(t testing.TB, id string) error {
+	b.mu.Lock()
+	handle := b.queries
+	b.mu.Unlock()
+	_, err := handle(context.Background(), bus.Request{
+		Topic:    wattline.Topic{Kind: wattline.TopicQuery, Component: wattline.RoleGateway, Instance: "gateway-1", Verb: wattline.VerbConfirm},
+		Envelope: wattline.Envelope{Body: payload(t, wattline.ConfirmQuery{ID: id})},
+	})
+	return err
 }
 
 // set changes the bus while it is used.

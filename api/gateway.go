@@ -41,6 +41,7 @@ type Gateway struct {
 	callbacks  *throttle.Throttle
 	live       *live.Hub
 	background *background
+	handed     *handed
 	// loopback tells that only this machine can reach the listener.
 	loopback atomic.Bool
 	listener atomic.Pointer[net.Listener]
@@ -67,7 +68,7 @@ func New(options Options) (*Gateway, error) {
 		return nil, err
 	}
 	g.shadow.news = news{g.live, options.Log}
-	g.background = newBackground(options.Limits.Background)
+	g.background, g.handed = newBackground(options.Limits.Background), newHanded()
 	g.rates, g.refusals = newRates(options.Limits), newRefusals()
 	g.callbacks = newCallbacks()
 	g.streams = newStreams(options.Limits.Streams, options.Log, options.Metrics)
@@ -150,6 +151,11 @@ func (g *Gateway) Run(ctx context.Context) error {
 		return errors.Join(fmt.Errorf("subscribe: %w", err), (*g.listener.Load()).Close())
 	}
 	defer stopHearing()
+	stopConfirming, err := g.confirmCommands()
+	if err != nil {
+		return errors.Join(fmt.Errorf("subscribe: %w", err), (*g.listener.Load()).Close())
+	}
+	defer stopConfirming()
 	defer g.background.stop()
 	group, running := errgroup.WithContext(ctx)
 	group.Go(func() error { g.shadow.watch(running, g.bus); return nil })

@@ -15,6 +15,8 @@ import (
 type guests struct {
 	mu sync.Mutex
 	of map[string]access.Principal
+	// slowed are tokens of an address that has tried too much.
+	slowed map[string]bool
 }
 
 func (g *guests) Identify(r *http.Request) (access.Principal, error) {
@@ -24,7 +26,7 @@ func (g *guests) Identify(r *http.Request) (access.Principal, error) {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if token == "hasty" {
+	if token == "hasty" || g.slowed[token] {
 		return access.Principal{}, wattline.Errorf(wattline.CodeBusy, "too many requests with this token")
 	}
 	if token == "unreadable" {
@@ -35,6 +37,13 @@ func (g *guests) Identify(r *http.Request) (access.Principal, error) {
 		return access.Principal{}, wattline.Errorf(wattline.CodeUnauthenticated, "the token is not valid")
 	}
 	return who, nil
+}
+
+// slow has a token refused as one of many that were wrong.
+func (g *guests) slow(token string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.slowed = map[string]bool{token: true}
 }
 
 // let gives a token to somebody, or takes it from them if they may do nothing.

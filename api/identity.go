@@ -76,10 +76,7 @@ func (g *Gateway) unchanged(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	if was := g.who(c); now.Role != was.Role || now.Scope.String() != was.Scope.String() {
-		return wattline.Errorf(wattline.CodeForbidden, "the rights of %s were changed", was.Name)
-	}
-	return nil
+	return sameRights(g.who(c), now)
 }
 
 // decided is the error of a decision against somebody.

@@ -83,7 +83,7 @@ func (g *Gateway) switchDevice(c *gin.Context, on, off wattline.Action) error {
 	if err := g.readBody(c, &request); err != nil {
 		return err
 	}
-	o := order{by: g.origin(c), view: g.view(c), timeout: g.options.Limits.CommandTimeout}
+	o := order{by: g.origin(c), view: g.view(c), still: g.standing(c), timeout: g.options.Limits.CommandTimeout}
 	switch request.State {
 	case wattline.RelayOn:
 		o.action = on
@@ -119,7 +119,7 @@ type order struct {
 	by      origin
 	view    view
 	timeout time.Duration
-	// still is an error once who gave it may not any more; of orders that take long.
+	// still is an error once who gave it may not any more.
 	still func() error
 }
 
@@ -154,11 +154,33 @@ func (o order) permitted(snap *snapshot) error {
 	return allowed(snap, o.action)
 }
 
+// holds is an error where it would not be sent if it were given now.
+func (o order) holds(device string) error {
+	snap, err := o.find(device)
+	if err != nil {
+		return err
+	}
+	return o.permitted(snap)
+}
+
+// find is a device, as long as who gave the order may do what they could then.
+func (o order) find(device string) (*snapshot, error) {
+	if err := o.still(); err != nil {
+		return nil, err
+	}
+	snap, known := o.view.find(device)
+	if !known {
+		return nil, o.view.missing(device)
+	}
+	return snap, nil
+}
+
 func (g *Gateway) sendCommand(ctx context.Context, snap *snapshot, o order) (wattline.Result, error) {
+	defer g.handed.add(o.id, func() error { return o.holds(snap.id) })()
 	body, err := g.bus.Ask(ctx, bus.Ask{
 		ID:    o.id,
 		Topic: wattline.Topic{Kind: wattline.TopicCommand, Site: snap.device.Site, Device: snap.id},
-		Body:  wattline.Command{Device: snap.id, Action: o.action},
+		Body:  wattline.Command{Device: snap.id, Action: o.action, Confirm: o.action == wattline.ActionOn},
 		Actor: o.by.actor(), Timeout: o.timeout,
 	})
 	if err != nil {

@@ -133,10 +133,13 @@ func (s stream[T]) write(c *gin.Context, first page[T], stall time.Duration) err
 	return rows.Close()
 }
 
+// standingEvery is how often a long answer looks at the rights of its reader.
+const standingEvery = time.Second
+
 // guard ends an answer whose reader loses the right to it, also while a write waits for
 // a slow client.
 func (s stream[T]) guard(ctx context.Context, cancel context.CancelCauseFunc, control *http.ResponseController) {
-	tick := time.NewTicker(standingFor)
+	tick := time.NewTicker(standingEvery)
 	defer tick.Stop()
 	for {
 		select {

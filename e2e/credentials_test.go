@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -63,7 +64,7 @@ func TestCredentialsOnMosquitto(t *testing.T) {
 	t.Parallel()
 	since := time.Now()
 	plugs := simulatedOffice(t)
-	o := newOffice(t, "store: archive")
+	o := newOffice(t, "store: archive", "switch_on_per_s: 2")
 	authority := o.certify("mosquitto")
 	processes := map[string][]string{
 		"gw": {"gateway"}, "agent": {"collector", "controller"}, "store": {"registry", "history", "hook"},
@@ -91,6 +92,7 @@ func TestCredentialsOnMosquitto(t *testing.T) {
 	o.waitReady(running...)
 	o.waitUp(plugs.ids()...)
 	t.Run("relays move at the plugs", func(t *testing.T) { checkSwitching(t, o, &plugs) })
+	t.Run("what waits for its turn ends with its giver's token", func(t *testing.T) { checkRevoked(t, o, &plugs) })
 	t.Run("readings come into the store and out of it", func(t *testing.T) {
 		o.in(t).eventuallyReading("desk-1", "is stored", since, func(wattline.Reading) bool { return true })
 	})
@@ -106,6 +108,51 @@ func TestCredentialsOnMosquitto(t *testing.T) {
 			}
 		}
 	})
+}
+
+// checkRevoked has all plugs switched on with a token that is revoked when the first of
+// them is on.
+func checkRevoked(t *testing.T, o *office, plugs *simulated) {
+	o = o.in(t)
+	o.command(`{"selector":{"all":true},"action":"off"}`)
+	made, err := o.send(http.MethodPost, "/api/v1/tokens", `{"name":"leaver","role":"operator","scope":"*"}`)
+	var token struct{ ID, Secret string }
+	if err != nil || made.status != http.StatusCreated || json.Unmarshal(made.body, &token) != nil {
+		t.Fatalf("%v %s", err, made.body)
+	}
+	results := make(chan []wattline.Result, 1)
+	go func() { results <- o.as(token.Secret).command(`{"selector":{"all":true},"action":"on","timeout_s":30}`) }()
+	isOn := func() (count int) {
+		for _, relay := range plugs.relays() {
+			if relay == wattline.RelayOn {
+				count++
+			}
+		}
+		return count
+	}
+	testserver.Eventually(t, patience, func() error {
+		if isOn() == 0 {
+			return errors.New("nothing is on")
+		}
+		return nil
+	})
+	if got, err := o.send(http.MethodDelete, "/api/v1/tokens/"+token.ID, ""); err != nil || got.status >= http.StatusBadRequest {
+		t.Fatalf("%v %s", err, got.body)
+	}
+	done, refused := 0, 0
+	for _, r := range <-results {
+		switch {
+		case r.Outcome == wattline.OutcomeDone:
+			done++
+		case r.Outcome == wattline.OutcomeRefused && r.Code == wattline.CodeUnauthenticated:
+			refused++
+		default:
+			t.Errorf("%+v", r)
+		}
+	}
+	if refused == 0 || done != isOn() {
+		t.Errorf("%d done, %d refused, %d are on", done, refused, isOn())
+	}
 }
 
 // TestCredentialsOnTheEmbeddedBroker has the agents of an annex connect to the broker

@@ -164,7 +164,7 @@ func (b *Bus) Request(ctx context.Context, topic wattline.Topic, body any) (any,
 	if !ok {
 		raw = b.encode(body)
 	}
-	return handle(ctx, bus.Request{Topic: topic, Envelope: wattline.Envelope{
+	return handle(ctx, bus.Request{Topic: topic, Asker: "gateway-1", Envelope: wattline.Envelope{
 		V: wattline.EnvelopeVersion, ID: "ask-1", Actor: "test", Body: raw, IssuedAt: wattline.At(time.Now()),
 	}})
 }

@@ -9,6 +9,7 @@ package controller
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
 	"sync"
 	"time"
@@ -42,9 +43,15 @@ type Plugs interface {
 	ReadBack(ctx context.Context, target kasa.Target) (kasa.Measurement, error)
 }
 
+// Bus is what a controller needs of bus.Bus.
+type Bus interface {
+	agents.Bus
+	Ask(ctx context.Context, ask bus.Ask) (json.RawMessage, error)
+}
+
 // Options make a Controller.
 type Options struct {
-	Bus   agents.Bus
+	Bus   Bus
 	Plugs Plugs
 	// Site is the network whose devices are switched.
 	Site string
@@ -156,7 +163,7 @@ func (c *Controller) respond(ctx context.Context, request bus.Request) (any, err
 	if command.Device != request.Topic.Device {
 		return nil, wattline.Invalid(wattline.FieldError{Field: "device", Reason: "is not the one in the topic"})
 	}
-	result, err := c.carryOut(ctx, command)
+	result, err := c.carryOut(ctx, request, command)
 	if err != nil {
 		result = wattline.FailedResult(command, err, wattline.At(time.Now()))
 	}

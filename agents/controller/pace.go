@@ -44,8 +44,8 @@ func newPace(perSecond float64) *pace {
 // wait is over when it is the caller's turn. A turn that would come too late for
 // the deadline of the context is refused at once, and takes nobody's place. So is
 // one, at its turn, whose device was to be switched off meanwhile: the later
-// command holds.
-func (p *pace) wait(ctx context.Context, device string) error {
+// command holds. Of one that had to wait, holds is asked at its turn.
+func (p *pace) wait(ctx context.Context, device string, holds func() error) error {
 	if p.limiter == nil {
 		return nil
 	}
@@ -53,7 +53,10 @@ func (p *pace) wait(ctx context.Context, device string) error {
 	if !ok {
 		return wattline.Errorf(wattline.CodeBusy, "%d devices of the site wait to be switched on already; nothing was sent", maxWaiting)
 	}
-	err := p.queue(ctx)
+	waited, err := p.queue(ctx)
+	if err == nil && waited {
+		err = holds()
+	}
 	if offs := p.leave(device); err == nil && offs != before {
 		return wattline.Errorf(wattline.CodeBusy, "a later command came before its turn, to switch it off; nothing was sent")
 	}
@@ -100,19 +103,19 @@ func (p *pace) overtake(device string) {
 }
 
 // queue is wait for all that is not of a single device.
-func (p *pace) queue(ctx context.Context) error {
+func (p *pace) queue(ctx context.Context) (waited bool, err error) {
 	now := time.Now()
 	turn := p.limiter.ReserveN(now, 1)
 	delay := turn.DelayFrom(now)
 	if deadline, ok := ctx.Deadline(); ok && delay > 0 && now.Add(delay+switchTime).After(deadline) {
 		turn.CancelAt(now)
-		return errNoTurn(p.limiter.Limit())
+		return false, errNoTurn(p.limiter.Limit())
 	}
 	if pause.For(ctx, delay) != nil {
 		turn.Cancel()
-		return errNoTurn(p.limiter.Limit())
+		return true, errNoTurn(p.limiter.Limit())
 	}
-	return nil
+	return delay > 0, nil
 }
 
 func errNoTurn(limit rate.Limit) error {

@@ -40,17 +40,25 @@ func (p *meterRoom) ReadBack(_ context.Context, target kasa.Target) (kasa.Measur
 	return kasa.Measurement{At: time.Now(), Info: &kasa.Info{}, Relay: p.is[target.Host]}, nil
 }
 
-// all gives a command to many devices at once and counts its outcomes.
-func all(bus *agenttest.Bus, devices int, action wattline.Action, within time.Duration) map[wattline.Code]int {
+// given is a command to many devices at once.
+type given struct {
+	devices int
+	action  wattline.Action
+	confirm bool
+	within  time.Duration
+}
+
+// all gives a command and counts its outcomes.
+func all(bus *agenttest.Bus, g given) map[wattline.Code]int {
 	codes := map[wattline.Code]int{}
 	var mu sync.Mutex
 	var group sync.WaitGroup
-	ctx, cancel := context.WithTimeout(context.Background(), within)
+	ctx, cancel := context.WithTimeout(context.Background(), g.within)
 	defer cancel()
-	for i := range devices {
+	for i := range g.devices {
 		group.Go(func() {
 			id := fmt.Sprintf("plug-%d", i)
-			_, err := bus.Request(ctx, wattline.Topic{Kind: wattline.TopicCommand, Site: "hq", Device: id}, wattline.Command{Device: id, Action: action})
+			_, err := bus.Request(ctx, wattline.Topic{Kind: wattline.TopicCommand, Site: "hq", Device: id}, wattline.Command{Device: id, Action: g.action, Confirm: g.confirm})
 			mu.Lock()
 			defer mu.Unlock()
 			if err == nil {
@@ -81,7 +89,7 @@ func TestSwitchOnsAreSpread(t *testing.T) {
 	}
 	t.Run("never more within any second than configured", func(t *testing.T) {
 		paced(t, func(t *testing.T, room *meterRoom, bus *agenttest.Bus) {
-			if codes := all(bus, devices, wattline.ActionOn, time.Minute); codes[""] != devices {
+			if codes := all(bus, given{devices: devices, action: wattline.ActionOn, within: time.Minute}); codes[""] != devices {
 				t.Fatalf("%v", codes)
 			}
 			at := room.at[true]
@@ -95,7 +103,7 @@ func TestSwitchOnsAreSpread(t *testing.T) {
 	t.Run("one whose turn would come too late is not sent, and the rest are in time", func(t *testing.T) {
 		paced(t, func(t *testing.T, room *meterRoom, bus *agenttest.Bus) {
 			began := time.Now()
-			codes := all(bus, devices, wattline.ActionOn, 3*time.Second)
+			codes := all(bus, given{devices: devices, action: wattline.ActionOn, within: 3 * time.Second})
 			if sent := len(room.at[true]); codes[wattline.CodeBusy] == 0 || codes[""] != sent || sent+codes[wattline.CodeBusy] != devices || sent < 20 {
 				t.Errorf("%v, %d sent", codes, sent)
 			}
@@ -109,10 +117,10 @@ func TestSwitchOnsAreSpread(t *testing.T) {
 	})
 	t.Run("switching off is not paced, nor held up by those that wait", func(t *testing.T) {
 		paced(t, func(t *testing.T, room *meterRoom, bus *agenttest.Bus) {
-			go all(bus, devices, wattline.ActionOn, time.Minute)
+			go all(bus, given{devices: devices, action: wattline.ActionOn, within: time.Minute})
 			synctest.Wait()
 			began := time.Now()
-			if codes := all(bus, devices, wattline.ActionOff, time.Second); codes[""] != devices || !time.Now().Equal(began) {
+			if codes := all(bus, given{devices: devices, action: wattline.ActionOff, within: time.Second}); codes[""] != devices || !time.Now().Equal(began) {
 				t.Errorf("%v after %v", codes, time.Since(began))
 			}
 			time.Sleep(time.Minute)
@@ -121,9 +129,9 @@ func TestSwitchOnsAreSpread(t *testing.T) {
 	t.Run("what is switched off meanwhile stays off", func(t *testing.T) {
 		paced(t, func(t *testing.T, room *meterRoom, bus *agenttest.Bus) {
 			ons := make(chan map[wattline.Code]int, 1)
-			go func() { ons <- all(bus, devices, wattline.ActionOn, time.Minute) }()
+			go func() { ons <- all(bus, given{devices: devices, action: wattline.ActionOn, within: time.Minute}) }()
 			time.Sleep(time.Second / 2)
-			if codes := all(bus, devices, wattline.ActionOff, time.Second); codes[""] != devices {
+			if codes := all(bus, given{devices: devices, action: wattline.ActionOff, within: time.Second}); codes[""] != devices {
 				t.Fatalf("off: %v", codes)
 			}
 			before := len(room.at[true])
@@ -135,17 +143,17 @@ func TestSwitchOnsAreSpread(t *testing.T) {
 					t.Errorf("%s was switched on after it was switched off", host)
 				}
 			}
-			if codes := all(bus, 1, wattline.ActionOn, time.Minute); codes[""] != 1 {
+			if codes := all(bus, given{devices: 1, action: wattline.ActionOn, within: time.Minute}); codes[""] != 1 {
 				t.Errorf("on after it: %v", codes)
 			}
 		})
 	})
 	t.Run("one given again after the switch-off is carried out", func(t *testing.T) {
 		paced(t, func(t *testing.T, room *meterRoom, bus *agenttest.Bus) {
-			go all(bus, devices, wattline.ActionOn, time.Minute)
+			go all(bus, given{devices: devices, action: wattline.ActionOn, within: time.Minute})
 			synctest.Wait()
-			all(bus, devices, wattline.ActionOff, time.Second)
-			if codes := all(bus, devices, wattline.ActionOn, time.Minute); codes[""] != devices {
+			all(bus, given{devices: devices, action: wattline.ActionOff, within: time.Second})
+			if codes := all(bus, given{devices: devices, action: wattline.ActionOn, within: time.Minute}); codes[""] != devices {
 				t.Errorf("%v", codes)
 			}
 		})

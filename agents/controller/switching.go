@@ -7,6 +7,7 @@ import (
 
 	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/agents/kasa"
+	"github.com/wattline/wattline/internal/bus"
 	"github.com/wattline/wattline/internal/pause"
 )
 
@@ -16,8 +17,11 @@ const (
 	settleReads = 3
 )
 
+// confirmTime is how long a gateway may take to say that a command still holds.
+const confirmTime = 2 * time.Second
+
 // carryOut switches and reads back. Its errors are *wattline.Error.
-func (c *Controller) carryOut(ctx context.Context, command wattline.Command) (wattline.Result, error) {
+func (c *Controller) carryOut(ctx context.Context, request bus.Request, command wattline.Command) (wattline.Result, error) {
 	target, err := c.admit(command)
 	if err != nil {
 		return wattline.Result{}, err
@@ -26,7 +30,11 @@ func (c *Controller) carryOut(ctx context.Context, command wattline.Command) (wa
 	case wattline.ActionOff:
 		c.pace.overtake(command.Device)
 	case wattline.ActionOn:
-		if err = c.pace.wait(ctx, command.Device); err == nil {
+		holds := func() error { return nil }
+		if command.Confirm {
+			holds = func() error { return c.holds(ctx, request) }
+		}
+		if err = c.pace.wait(ctx, command.Device, holds); err == nil {
 			target, err = c.admit(command) // it may be protected, elsewhere or gone by now
 		}
 		if err != nil {
@@ -45,6 +53,25 @@ func (c *Controller) carryOut(ctx context.Context, command wattline.Command) (wa
 		Device: command.Device, Action: command.Action, Outcome: wattline.OutcomeDone,
 		Relay: m.Relay, LED: m.LED, Time: wattline.At(m.At),
 	}, nil
+}
+
+// holds asks the gateway whether a command that has waited still holds: who gave it
+// may not any more, or waits no longer. Without an answer it does not.
+func (c *Controller) holds(ctx context.Context, request bus.Request) error {
+	_, err := c.options.Bus.Ask(ctx, bus.Ask{
+		Topic: wattline.Topic{
+			Kind: wattline.TopicQuery, Component: wattline.RoleGateway, Instance: request.Asker, Verb: wattline.VerbConfirm,
+		},
+		Body: wattline.ConfirmQuery{ID: request.Envelope.ID}, Actor: wattline.RoleController, Timeout: confirmTime,
+	})
+	if err == nil {
+		return nil
+	}
+	known := wattline.AsError(err)
+	if wattline.OutcomeOf(known.Code) == wattline.OutcomeRefused {
+		return known
+	}
+	return wattline.Errorf(wattline.CodeBusy, "its gateway did not say that it still holds (%s); nothing was sent", known.Code)
 }
 
 // admit is where a command goes to, or why it is not even tried.

@@ -18,6 +18,8 @@ var ErrNotMine = errors.New("the request is for another instance")
 type Request struct {
 	Topic    wattline.Topic
 	Envelope wattline.Envelope
+	// Asker is the instance that the reply goes to.
+	Asker string
 
 	after *[]func()
 }
@@ -191,6 +193,7 @@ func (r *responder) read(message Message, now time.Time) (request Request, ok bo
 		return request, false
 	}
 	request = Request{Topic: message.Topic, Envelope: envelope}
+	request.Asker = request.returnTo(r.bus.options.Topics).Instance
 	if r.command && envelope.IssuedAt.Before(r.bus.startedAt(now)) {
 		r.count("before start")
 		to := request.returnTo(r.bus.options.Topics)

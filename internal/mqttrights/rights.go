@@ -116,8 +116,8 @@ func (r Role) rights(h Holder) Rights {
 	switch kind {
 	case wattline.RoleGateway:
 		return Rights{
-			Publish:   []wattline.Topic{{Kind: wattline.TopicCommand}, {Kind: wattline.TopicQuery}, event("")},
-			Subscribe: published(),
+			Publish:   []wattline.Topic{{Kind: wattline.TopicCommand}, {Kind: wattline.TopicQuery}, event(""), reply()},
+			Subscribe: append(published(), queries(kind, h.Name)),
 		}
 	case wattline.RoleCollector:
 		return Rights{
@@ -137,7 +137,9 @@ func (r Role) rights(h Holder) Rights {
 		}
 	case wattline.RoleController:
 		return Rights{
-			Publish: []wattline.Topic{{Kind: wattline.TopicState, Site: h.Site}, event("command"), reply()},
+			Publish: []wattline.Topic{
+				{Kind: wattline.TopicState, Site: h.Site}, event("command"), reply(), query(wattline.RoleGateway, wattline.VerbConfirm),
+			},
 			Subscribe: []wattline.Topic{
 				{Kind: wattline.TopicDevice}, {Kind: wattline.TopicState, Site: h.Site}, {Kind: wattline.TopicCommand, Site: h.Site},
 			},
