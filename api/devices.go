@@ -73,7 +73,7 @@ func (g *Gateway) listDevices(c *gin.Context) error {
 	selector.All = selector.IsZero()
 	list := DeviceList{Devices: []DeviceItem{}}
 	for _, snap := range g.view(c).list() {
-		if snap.id <= at.After || !matches(selector, *snap.device) {
+		if snap.id <= at.After || !selector.Matches(*snap.device) {
 			continue
 		}
 		item := g.item(snap)

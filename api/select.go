@@ -84,11 +84,6 @@ func (s *shadow) metered(devices []wattline.Device) []wattline.Device {
 	})
 }
 
-// matches tells whether a selector chooses a device.
-func matches(selector wattline.Selector, device wattline.Device) bool {
-	return len(selector.Select([]wattline.Device{device})) == 1
-}
-
 // complete is a broker_down error until all devices are known: what is not there yet
 // may exist.
 func (s *shadow) complete() error {

@@ -81,10 +81,7 @@ func (v view) targets(selector wattline.Selector) ([]string, error) {
 			return nil, err
 		}
 	}
-	var ids []string
-	for _, device := range selector.Select(v.devices()) {
-		ids = append(ids, device.ID)
-	}
+	ids := idsOf(selector.Select(v.devices()))
 	for _, id := range selector.IDs {
 		if _, known := v.find(id); !known {
 			ids = append(ids, id)

@@ -72,7 +72,7 @@ func (b *Bus) Subscribe(o bus.SubscribeOptions, handle func(context.Context, bus
 	b.subscribers[id] = subscriber{o.Filter, handle}
 	var kept []bus.Message
 	for topic, payload := range b.retained {
-		if matches(o.Filter, topic) {
+		if o.Filter.Covers(topic) {
 			kept = append(kept, bus.Message{Topic: topic, Payload: payload, Retained: true})
 		}
 	}
@@ -137,7 +137,7 @@ func (b *Bus) deliver(message bus.Message) {
 	b.mu.Lock()
 	var handlers []func(context.Context, bus.Message)
 	for _, s := range b.subscribers {
-		if matches(s.filter, message.Topic) {
+		if s.filter.Covers(message.Topic) {
 			handlers = append(handlers, s.handle)
 		}
 	}
@@ -152,7 +152,7 @@ func (b *Bus) Request(ctx context.Context, topic wattline.Topic, body any) (any,
 	b.mu.Lock()
 	var handle bus.Handler
 	for _, r := range b.responders {
-		if matches(r.filter, topic) {
+		if r.filter.Covers(topic) {
 			handle = r.handle
 		}
 	}
@@ -216,12 +216,4 @@ func (b *Bus) encode(payload any) []byte {
 		b.t.Errorf("encode %T: %v", payload, err)
 	}
 	return encoded
-}
-
-// matches compares topics as MQTT filters do: an empty level matches any.
-func matches(filter, topic wattline.Topic) bool {
-	level := func(wanted, got string) bool { return wanted == "" || wanted == got }
-	return filter.Kind == topic.Kind && level(filter.Site, topic.Site) && level(filter.Device, topic.Device) &&
-		level(filter.Component, topic.Component) && level(filter.Instance, topic.Instance) && level(filter.Verb, topic.Verb) &&
-		level(filter.Hook, topic.Hook) && level(filter.Stream, topic.Stream)
 }

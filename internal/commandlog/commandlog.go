@@ -10,6 +10,7 @@
 package commandlog
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -81,21 +82,11 @@ var ErrEnded = errors.New("the log of commands is not being written")
 
 // Open opens or makes the file. A damaged one is set aside.
 func Open(ctx context.Context, options Options) (*Log, error) {
-	if options.MaxCommands == 0 {
-		options.MaxCommands = defaultMaxCommands
-	}
-	if options.MaxAge == 0 {
-		options.MaxAge = defaultMaxAge
-	}
-	if options.MaxKeys == 0 {
-		options.MaxKeys = defaultMaxKeys
-	}
-	if options.MaxAnswerBytes == 0 {
-		options.MaxAnswerBytes = defaultMaxAnswers
-	}
-	if options.Log == nil {
-		options.Log = slog.New(slog.DiscardHandler)
-	}
+	options.MaxCommands = cmp.Or(options.MaxCommands, defaultMaxCommands)
+	options.MaxAge = cmp.Or(options.MaxAge, defaultMaxAge)
+	options.MaxKeys = cmp.Or(options.MaxKeys, defaultMaxKeys)
+	options.MaxAnswerBytes = cmp.Or(options.MaxAnswerBytes, defaultMaxAnswers)
+	options.Log = cmp.Or(options.Log, slog.New(slog.DiscardHandler))
 	db, err := sqlite.Open(ctx, options.Path, sqlite.Options{Migrations: migrations(), SetAside: true, Log: options.Log})
 	if err != nil {
 		return nil, err
