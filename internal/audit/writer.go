@@ -7,6 +7,7 @@ import (
 	"github.com/cenkalti/backoff/v5"
 
 	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/internal/sqlite"
 )
 
 const (
@@ -76,7 +77,7 @@ func (l *Log) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 		case first := <-l.queue:
-			entries := l.grouped(first)
+			entries := sqlite.Gather([]Entry{first}, l.queue, group)
 			if err := l.write(ctx, entries); err != nil {
 				left = entries
 			}
@@ -105,34 +106,11 @@ func (l *Log) finish(ctx context.Context, left []Entry) {
 
 // drain writes entries and what is queued behind them.
 func (l *Log) drain(ctx context.Context, entries []Entry) {
-	for {
-		if len(entries) == 0 {
-			select {
-			case first := <-l.queue:
-				entries = l.grouped(first)
-			default:
-				return
-			}
-		}
+	for entries = sqlite.Gather(entries, l.queue, group); len(entries) > 0; entries = sqlite.Gather(nil, l.queue, group) {
 		if err := l.write(ctx, entries); err != nil {
 			_ = l.lose(entries) // the process ends, and the disk does not take it
 		}
-		entries = nil
 	}
-}
-
-// grouped is an entry and those that wait behind it.
-func (l *Log) grouped(first Entry) []Entry {
-	entries := []Entry{first}
-	for len(entries) < group {
-		select {
-		case next := <-l.queue:
-			entries = append(entries, next)
-		default:
-			return entries
-		}
-	}
-	return entries
 }
 
 // write tries until it succeeds or ctx ends, while the queue fills up behind it.

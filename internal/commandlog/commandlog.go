@@ -151,16 +151,7 @@ func (j job) finish(err error) {
 
 // write puts a job, and those that wait behind it, on disk.
 func (l *Log) write(first job) {
-	jobs := []job{first}
-	for len(jobs) < batchLength {
-		select {
-		case next := <-l.work:
-			jobs = append(jobs, next)
-			continue
-		default:
-		}
-		break
-	}
+	jobs := sqlite.Gather([]job{first}, l.work, batchLength)
 	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
 	defer cancel()
 	err := l.db.Write(ctx, func(tx *sql.Tx) error {

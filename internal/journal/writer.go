@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"maps"
+	"math"
 	"time"
 
 	"github.com/wattline/wattline"
@@ -80,7 +81,7 @@ func (j *Journal) collect(ticks <-chan time.Time, before time.Time) (batch []*re
 	case <-ticks:
 		return nil, true
 	case <-j.closing:
-		return j.drain(nil), false
+		return sqlite.Gather(nil, j.queue, math.MaxInt), false
 	}
 	timer := time.NewTimer(max(linger, time.Until(before.Add(j.options.CommitInterval))))
 	defer timer.Stop()
@@ -91,21 +92,10 @@ func (j *Journal) collect(ticks <-chan time.Time, before time.Time) (batch []*re
 		case <-timer.C:
 			return batch, true
 		case <-j.closing:
-			return j.drain(batch), false
+			return sqlite.Gather(batch, j.queue, math.MaxInt), false
 		}
 	}
 	return batch, true
-}
-
-func (j *Journal) drain(batch []*request) []*request {
-	for {
-		select {
-		case r := <-j.queue:
-			batch = append(batch, r)
-		default:
-			return batch
-		}
-	}
 }
 
 // plan is what one transaction writes.
