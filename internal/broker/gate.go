@@ -3,6 +3,7 @@ package broker
 import (
 	"crypto/rand"
 	"crypto/subtle"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -85,7 +86,7 @@ func (g *gate) Check(client server.ClientAuthentication) bool {
 	user, refusal := g.identify(client)
 	if refusal != "" {
 		if g.limit.Allow() {
-			g.log.Warn("a client was refused", "user", shortened(client.GetOpts().Username), "reason", refusal,
+			g.log.Warn("a client was refused", "user", fmt.Sprintf("%.80s", client.GetOpts().Username), "reason", refusal,
 				"address", client.RemoteAddress())
 		}
 		return false

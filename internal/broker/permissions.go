@@ -55,12 +55,3 @@ func commonName(state *tls.ConnectionState) *string {
 	}
 	return &state.PeerCertificates[0].Subject.CommonName
 }
-
-// shortened keeps what a client sent from filling the log.
-func shortened(text string) string {
-	const longest = 80
-	if len(text) > longest {
-		return strings.ToValidUTF8(text[:longest], "") + "…"
-	}
-	return text
-}

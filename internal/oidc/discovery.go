@@ -49,7 +49,7 @@ func (p *Provider) discover(ctx context.Context) (*found, error) {
 	provider, err := p.ask(asking)
 	if err != nil {
 		d.failed = time.Now()
-		p.log.Warn("the provider for signing in cannot be used; it is tried again", "error", shortened(err.Error()))
+		p.log.Warn("the provider for signing in cannot be used; it is tried again", "error", fmt.Sprintf("%.300s", err))
 		return nil, unreachable()
 	}
 	d.found = &found{
@@ -98,10 +98,4 @@ func encrypted(url string) bool { return strings.HasPrefix(url, "https://") }
 
 func unreachable() error {
 	return wattline.Errorf(wattline.CodeNoResponder, "the provider for signing in does not answer as one; the log says why")
-}
-
-// shortened bounds what a provider can put into the log.
-func shortened(text string) string {
-	const longest = 300
-	return strings.ToValidUTF8(text[:min(len(text), longest)], "")
 }

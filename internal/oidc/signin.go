@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/subtle"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 
@@ -128,7 +129,7 @@ func (p *Provider) notRedeemed(err error) error {
 	case is:
 		p.log.Warn("the provider for signing in fails", "status", refused.Response.StatusCode)
 	default:
-		p.log.Warn("the provider for signing in gives no token", "error", shortened(err.Error()))
+		p.log.Warn("the provider for signing in gives no token", "error", fmt.Sprintf("%.300s", err))
 	}
 	return unreachable()
 }
@@ -138,7 +139,7 @@ func (p *Provider) notRedeemed(err error) error {
 func (p *Provider) unproven(reason string, cause error) error {
 	attributes := []any{"reason", reason}
 	if cause != nil {
-		attributes = append(attributes, "error", shortened(cause.Error()))
+		attributes = append(attributes, "error", fmt.Sprintf("%.300s", cause))
 	}
 	p.log.Warn("somebody could not sign in", attributes...)
 	return wattline.Errorf(wattline.CodeUnauthenticated, "%s: begin again", reason)
