@@ -121,7 +121,9 @@ func checkRevoked(t *testing.T, o *office, plugs *simulated) {
 		t.Fatalf("%v %s", err, made.body)
 	}
 	results := make(chan []wattline.Result, 1)
-	go func() { results <- o.as(token.Secret).command(`{"selector":{"all":true},"action":"on","timeout_s":30}`) }()
+	go func() {
+		results <- o.as(token.Secret).command(`{"selector":{"all":true},"action":"on","timeout_s":30}`)
+	}()
 	isOn := func() (count int) {
 		for _, relay := range plugs.relays() {
 			if relay == wattline.RelayOn {

@@ -3,12 +3,23 @@ package e2e_test
 import (
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/internal/testserver"
 )
+
+func portOf(t *testing.T, device wattline.Device) string {
+	t.Helper()
+	address, err := wattline.ParseAddress(device.Address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strconv.Itoa(int(address.Port))
+}
 
 // TestDevicesAreRegisteredOverTheAPI begins with an office that has none.
 func TestDevicesAreRegisteredOverTheAPI(t *testing.T) {
@@ -16,7 +27,7 @@ func TestDevicesAreRegisteredOverTheAPI(t *testing.T) {
 	since := time.Now()
 	plugs := startEmulator(t, "--plugs", "3")
 	desk, meeting := plugs.device("desk-1"), plugs.device("meeting-1")
-	o := newOffice(t, "networks: [127.0.0.0/8]")
+	o := newOffice(t, "networks: [127.0.0.0/8]", "ports: [9999, "+portOf(t, desk)+", "+portOf(t, meeting)+"]")
 	o.declare(plugs.device("desk-2"))
 	w := o.up()
 	apply := func(args ...string) outcome {
@@ -44,6 +55,10 @@ func TestDevicesAreRegisteredOverTheAPI(t *testing.T) {
 		}
 		o.write("bad.yaml", "- {id: desk-1, kind: workstation, location: hq/f1/desk-1, address: 192.0.2.1}\n")
 		if got := apply("-f", "bad.yaml"); got.code != 1 || !strings.Contains(got.stderr, "bad.yaml:1: devices[0].address 192.0.2.1 is outside the networks") {
+			t.Errorf("%+v", got)
+		}
+		o.write("bad.yaml", "- {id: desk-1, kind: workstation, location: hq/f1/desk-1, address: \"127.0.0.1:22\"}\n")
+		if got := apply("-f", "bad.yaml"); got.code != 1 || !strings.Contains(got.stderr, "bad.yaml:1: devices[0].address has the port 22") {
 			t.Errorf("%+v", got)
 		}
 	})

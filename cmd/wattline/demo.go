@@ -8,10 +8,12 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/agents/emulator"
 	"github.com/wattline/wattline/internal/accounts"
 	"github.com/wattline/wattline/internal/config"
@@ -119,6 +121,9 @@ func demoConfig(options demoOptions, office *emulator.Office) config.Config {
 	demo.Site = "hq"
 	demo.Networks = append(demo.Networks, "127.0.0.0/8", "::1/128") // where its plugs are
 	for _, device := range office.Devices() {
+		if address, err := wattline.ParseAddress(device.Address); err == nil && !slices.Contains(demo.Ports, address.Port) {
+			demo.Ports = append(demo.Ports, address.Port)
+		}
 		demo.Devices = append(demo.Devices, config.Device{
 			ID: device.ID, Kind: device.Kind, Location: device.Location, Address: device.Address,
 			Labels: device.Labels, Protected: device.Protected,

@@ -93,7 +93,7 @@ func (p *process) startHistory() error {
 
 func (p *process) startRegistry(ctx context.Context) error {
 	opened, err := registry.Open(ctx, registry.Options{
-		Bus: p.bus, Path: p.path("registry.sqlite"), Devices: p.Config.Registered(), Networks: p.Config.Fence(), Log: p.log,
+		Bus: p.bus, Path: p.path("registry.sqlite"), Devices: p.Config.Registered(), Networks: p.Config.Fence(), Ports: p.Config.Ports, Log: p.log,
 	})
 	if err != nil {
 		return err

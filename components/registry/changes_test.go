@@ -189,6 +189,7 @@ func TestAnAddressOutsideTheNetworksIsRefused(t *testing.T) {
 	on, r, _ := run(t, filepath.Join(t.TempDir(), "registry.sqlite"))
 	for _, address := range []string{
 		"127.0.0.1", "169.254.169.254:80", "192.0.2.1", "[::1]:9999", "[fe80::1%eth0]", "[::ffff:8.8.8.8]", "localhost", "no-such-host.invalid", "plug:0", "10.0.0.1/x",
+		"10.0.0.1:22", "10.0.0.1:80", "[fd00::1]:9997",
 	} {
 		lamp := place("lamp")
 		lamp.Address = address

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
@@ -38,7 +39,7 @@ func (r *Registry) moved(ctx context.Context, request bus.Request) (any, error) 
 	if err != nil {
 		return nil, wattline.Invalid(wattline.FieldError{Field: "address", Reason: err.Error()})
 	}
-	if err := r.options.Networks.Check(ctx, address.Host); err != nil {
+	if err := cmp.Or(r.options.Networks.Check(ctx, address.Host), r.keepsPort(query.From, address)); err != nil {
 		return nil, wattline.Invalid(wattline.FieldError{Field: "address", Reason: err.Error()})
 	}
 	site, actor := request.Topic.Verb, request.Envelope.Actor
@@ -51,6 +52,15 @@ func (r *Registry) moved(ctx context.Context, request bus.Request) (any, error) 
 	device, _ := find(after, query.Device)
 	r.log.Info("device was found at another address", "device", query.Device, "was", query.From, "is", device.Address, "declared", device.DeclaredAddress, "site", site, "actor", actor)
 	return device, nil
+}
+
+// keepsPort is an error where a plug was found at a port that is neither the one it had
+// nor one of those that devices may have.
+func (r *Registry) keepsPort(from string, found wattline.Address) error {
+	if had, err := wattline.ParseAddress(from); err == nil && had.Port == found.Port {
+		return nil
+	}
+	return r.checkPort(found.Port)
 }
 
 // relocated is the devices with the address of one of them changed, which is of the

@@ -43,7 +43,10 @@ type Options struct {
 	Devices []wattline.Device
 	// Networks hold the addresses that devices from elsewhere may have.
 	Networks fence.Networks
-	Log      *slog.Logger
+	// Ports are those that they may have: who may add devices is not to learn what else
+	// listens in the networks.
+	Ports []uint16
+	Log   *slog.Logger
 }
 
 // Registry publishes the devices. Make it with Open and end it with Close.

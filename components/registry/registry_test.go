@@ -77,7 +77,7 @@ func runIn(t *testing.T, networks fence.Networks, path string, devices ...wattli
 	t.Helper()
 	on = &memoryBus{retained: map[string]bool{}, devices: map[string]wattline.Device{}}
 	r, err := registry.Open(t.Context(), registry.Options{
-		Bus: on, Path: path, Devices: devices, Networks: networks, Log: slog.New(slog.DiscardHandler),
+		Bus: on, Path: path, Devices: devices, Networks: networks, Ports: []uint16{wattline.DefaultPort, 9001, 9998, 1}, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -56,6 +57,9 @@ func (c Config) check() error {
 	}
 	_, err := fence.Parse(c.Networks)
 	found.check("networks", err)
+	if len(c.Ports) == 0 || slices.Contains(c.Ports, 0) {
+		found.fail("ports", "must name at least one port, from 1 to 65535: plugs listen on 9999")
+	}
 	c.checkHTTP(&found)
 	c.checkOIDC(&found)
 	c.checkLive(&found)

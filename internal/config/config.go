@@ -89,6 +89,8 @@ type Config struct {
 	AuditRetention time.Duration `yaml:"audit_retention"`
 	// Networks are those that devices from elsewhere than this file may be in.
 	Networks []string `yaml:"networks"`
+	// Ports are those that they may have.
+	Ports []uint16 `yaml:"ports"`
 	// Devices are those that the registry publishes.
 	Devices []Device `yaml:"devices"`
 
@@ -175,6 +177,7 @@ func Default() Config {
 		Poll:             5 * time.Second,
 		SwitchOnPerS:     10,
 		Networks:         fence.Private().Texts(),
+		Ports:            []uint16{wattline.DefaultPort},
 	}
 }
 

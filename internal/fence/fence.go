@@ -73,16 +73,15 @@ func outside(address netip.Addr) error { return fmt.Errorf("%v %w", address, Err
 const lookupTimeout = 3 * time.Second
 
 // Check looks a host up, a name or an address, and tells why it may not be a
-// device's: all that a name means must lie within the networks.
+// device's: all that a name means must lie within the networks. Whether a name is
+// unknown or means something else is not told: nobody is to learn names this way.
 func (n Networks) Check(ctx context.Context, host string) error {
-	found, err := Lookup(ctx, host)
-	if err != nil {
-		return err
+	if address, err := netip.ParseAddr(host); err == nil {
+		return n.check(address)
 	}
-	for _, address := range found {
-		if err := n.check(address); err != nil {
-			return err
-		}
+	found, err := Lookup(ctx, host)
+	if err != nil || slices.ContainsFunc(found, func(at netip.Addr) bool { return !n.Holds(at) }) {
+		return fmt.Errorf("the name %.80q %w, or cannot be resolved: check it, or use the IP address", host, ErrOutside)
 	}
 	return nil
 }
