@@ -14,18 +14,20 @@ type guards struct {
 	// tokens and addresses are by where a request comes from; a program that goes on
 	// with a revoked token keeps nobody from signing in.
 	tokens, addresses, names *throttle.Throttle
+	// places are by user and address together, where the user has signed in before.
+	places *throttle.Throttle
 }
 
-// How many addresses and names are remembered: about 20 MB when all are full.
+// How many addresses, names and places are remembered: about 25 MB when all are full.
 const guardedKeys = 30_000
 
 // newGuards lets an address fail 20 times, then every five seconds; and a name be
 // tried 10 times, then twice a minute.
 func newGuards() *guards {
 	address := throttle.Options{PerSecond: 0.2, Burst: 20, Keys: guardedKeys}
+	name := throttle.Options{PerSecond: 1.0 / 30, Burst: 10, Keys: guardedKeys}
 	return &guards{
-		tokens: throttle.New(address), addresses: throttle.New(address),
-		names: throttle.New(throttle.Options{PerSecond: 1.0 / 30, Burst: 10, Keys: guardedKeys}),
+		tokens: throttle.New(address), addresses: throttle.New(address), names: throttle.New(name), places: throttle.New(name),
 	}
 }
 

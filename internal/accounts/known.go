@@ -16,8 +16,8 @@ import (
 // change; a new one takes its place.
 type known struct {
 	tokens, sessions map[digest]*credential
-	// places are the addresses from which users have a session, as user@address.
-	places map[string]bool
+	// places are until when users are known there.
+	places map[place]time.Time
 }
 
 // credential is a token or a session that was valid when it was read.
@@ -58,11 +58,14 @@ func (a *Accounts) load(ctx context.Context) error {
 	if before == nil {
 		before = &known{}
 	}
-	next := &known{tokens: map[digest]*credential{}, sessions: map[digest]*credential{}, places: map[string]bool{}}
+	next := &known{tokens: map[digest]*credential{}, sessions: map[digest]*credential{}, places: map[place]time.Time{}}
 	if err := a.loadTokens(ctx, tx, before, next); err != nil {
 		return err
 	}
 	if err := a.loadSessions(ctx, tx, before, next); err != nil {
+		return err
+	}
+	if err := loadPlaces(ctx, tx, next); err != nil {
 		return err
 	}
 	a.known.Store(next)
@@ -95,8 +98,8 @@ func (a *Accounts) loadTokens(ctx context.Context, tx *sql.Tx, before, next *kno
 
 func (a *Accounts) loadSessions(ctx context.Context, tx *sql.Tx, before, next *known) error {
 	rows, err := tx.QueryContext(ctx, `
-		SELECT hash, coalesce(user, ''), principal, coalesce(users.role, sessions.role), coalesce(users.scope, sessions.scope),
-			address, expires_ms, used_ms
+		SELECT hash, principal, coalesce(users.role, sessions.role), coalesce(users.scope, sessions.scope),
+			expires_ms, used_ms
 		FROM sessions LEFT JOIN users ON users.name = sessions.user`)
 	if err != nil {
 		return err
@@ -104,10 +107,10 @@ func (a *Accounts) loadSessions(ctx context.Context, tx *sql.Tx, before, next *k
 	defer rows.Close()
 	for rows.Next() {
 		var key digest
-		var user, name, role, scope, address string
+		var name, role, scope string
 		var expires sql.NullInt64
 		var used int64
-		if err := rows.Scan(sqlite.Hash(&key), &user, &name, &role, &scope, &address, &expires, &used); err != nil {
+		if err := rows.Scan(sqlite.Hash(&key), &name, &role, &scope, &expires, &used); err != nil {
 			return err
 		}
 		principal, err := principalOf(name, role, scope)
@@ -117,9 +120,6 @@ func (a *Accounts) loadSessions(ctx context.Context, tx *sql.Tx, before, next *k
 		}
 		next.sessions[key] = &credential{
 			principal: principal, expires: instant(expires), idle: a.options.SessionIdle, use: useOf(before.sessions[key], used),
-		}
-		if user != "" {
-			next.places[user+"@"+address] = true
 		}
 	}
 	return rows.Err()

@@ -25,5 +25,10 @@ func migrations() []string {
 			principal TEXT NOT NULL, role TEXT, scope TEXT, address TEXT NOT NULL,
 			created_ms INTEGER NOT NULL, used_ms INTEGER NOT NULL, expires_ms INTEGER NOT NULL
 		) STRICT, WITHOUT ROWID;
-		CREATE INDEX sessions_by_user ON sessions (user);`}
+		CREATE INDEX sessions_by_user ON sessions (user);`, `
+		CREATE TABLE places (
+			user TEXT NOT NULL REFERENCES users ON DELETE CASCADE, address TEXT NOT NULL, used_ms INTEGER NOT NULL,
+			PRIMARY KEY (user, address)
+		) STRICT, WITHOUT ROWID;
+		INSERT OR IGNORE INTO places SELECT user, address, created_ms FROM sessions WHERE user IS NOT NULL;`}
 }

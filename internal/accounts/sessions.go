@@ -47,8 +47,8 @@ const maxSessions = 20
 
 // SignIn begins a session for a user. Who gives no user's name and password gets
 // CodeUnauthenticated, after the same time whatever was wrong; and CodeBusy with a
-// RetryAfter after too many failures of the address or the name. The failures of
-// others do not count for a user at an address from which they have a session.
+// RetryAfter after too many failures of the address or the name. A user at an address
+// where they have signed in before is held up by failures for that name there alone.
 func (a *Accounts) SignIn(ctx context.Context, s SignIn) (Session, error) {
 	if err := a.checkPassword(ctx, s); err != nil {
 		return Session{}, err
@@ -57,16 +57,14 @@ func (a *Accounts) SignIn(ctx context.Context, s SignIn) (Session, error) {
 }
 
 func (a *Accounts) checkPassword(ctx context.Context, s SignIn) error {
-	address, name := Network(s.RemoteAddr), s.Name
-	if place := name + "@" + address; a.known.Load().places[place] {
-		name = place
-	}
+	from := place{s.Name, Network(s.RemoteAddr)}
+	isKnown := time.Now().Before(a.known.Load().places[from])
 	end, err := a.passwords.turn(ctx)
 	if err != nil {
 		return err
 	}
 	defer end()
-	if wait := max(a.guards.addresses.Wait(address), a.guards.names.Wait(name)); wait > 0 {
+	if wait := a.guards.wait(from, isKnown); wait > 0 {
 		return tooMany(wait)
 	}
 	kept := a.passwords.nobody
@@ -77,8 +75,7 @@ func (a *Accounts) checkPassword(ctx context.Context, s SignIn) error {
 	if matches, err := a.passwords.matches(kept, s.Password); matches || err != nil {
 		return err
 	}
-	a.guards.names.Take(name)
-	a.guards.addresses.Take(address)
+	a.guards.failed(from, isKnown)
 	return wattline.Errorf(wattline.CodeUnauthenticated, "there is no user with this name and password")
 }
 
@@ -112,7 +109,10 @@ func (a *Accounts) StartSession(ctx context.Context, wanted NewSession) (Session
 			DELETE FROM sessions WHERE principal = ? AND hash NOT IN (
 				SELECT hash FROM sessions WHERE principal = ? ORDER BY created_ms DESC, hash LIMIT ?)`,
 			begun.Principal.Name, begun.Principal.Name, maxSessions)
-		return err
+		if err != nil || wanted.User == "" {
+			return err
+		}
+		return place{wanted.User, Network(wanted.RemoteAddr)}.note(ctx, tx, time.Now())
 	})
 	if err != nil {
 		return Session{}, err

@@ -219,6 +219,10 @@ func (a *Accounts) clearAway(ctx context.Context) error {
 		}
 		_, err := tx.ExecContext(ctx, `DELETE FROM sessions WHERE expires_ms < ? OR used_ms < ?`,
 			now.UnixMilli(), now.Add(-a.options.SessionIdle).UnixMilli())
+		if err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `DELETE FROM places WHERE used_ms < ?`, now.Add(-placeLife).UnixMilli())
 		return err
 	})
 }

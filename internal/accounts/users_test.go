@@ -254,10 +254,35 @@ func TestWhoTriesOutPasswordsIsSlowedDown(t *testing.T) {
 				t.Errorf("%d tries", got)
 			}
 		})
+		step(t, "but not those who have signed in there before", func(t *testing.T) {
+			tries(t, func(i int) string { return fmt.Sprintf("user-%d", i) }, func(int) string { return "192.0.2.7:1" })
+			session := mustSignIn(t, a)
+			if err := a.EndSession(t.Context(), withSession(http.MethodDelete, session)); err != nil {
+				t.Fatal(err)
+			}
+			mustSignIn(t, a) // also without a session
+		})
+		step(t, "and not there either, if it is their password that is tried", func(t *testing.T) {
+			got := tries(t, func(int) string { return "ana" }, func(int) string { return "192.0.2.7:1" })
+			if got < 3 || got > 20 {
+				t.Errorf("%d tries", got)
+			}
+			if _, err := signIn(t, a, "ana", password, "192.0.2.7:1"); wattline.AsError(err).Code != wattline.CodeBusy {
+				t.Errorf("%v", err)
+			}
+		})
 		step(t, "for a while", func(t *testing.T) {
 			time.Sleep(10 * time.Minute)
 			if _, err := signIn(t, a, "ana", password, "203.0.113.1:1"); err != nil {
 				t.Error(err)
+			}
+		})
+		step(t, "where they have not signed in for long, like strangers", func(t *testing.T) {
+			mustSignIn(t, a)
+			time.Sleep(91 * 24 * time.Hour)
+			tries(t, func(i int) string { return fmt.Sprintf("user-%d", i) }, func(int) string { return "192.0.2.7:1" })
+			if _, err := signIn(t, a, "ana", password, "192.0.2.7:1"); wattline.AsError(err).Code != wattline.CodeBusy {
+				t.Errorf("%v", err)
 			}
 		})
 	})
