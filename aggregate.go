@@ -1,7 +1,6 @@
 package wattline
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 )
@@ -109,15 +108,15 @@ type Operation struct {
 
 // Faults are all that is wrong with it.
 func (o Operation) Faults() []FieldError {
-	var found faults
+	var found Faults
 	if !slices.Contains(Fields(), o.Field) {
-		found.add("field", "must be "+listed(Fields()))
+		found.Add("field", "must be %s", listed(Fields()))
 	}
 	switch {
 	case !slices.Contains(Ops(), o.Op):
-		found.add("op", "must be "+listed(Ops()))
+		found.Add("op", "must be %s", listed(Ops()))
 	case len(found) == 0 && !o.Op.Takes(o.Field):
-		found.add("op", fmt.Sprintf("for %s must be %s", o.Field, listed(o.Field.ops())))
+		found.Add("op", "for %s must be %s", o.Field, listed(o.Field.ops()))
 	default:
 		o.checkP(&found)
 		o.checkN(&found)
@@ -125,28 +124,28 @@ func (o Operation) Faults() []FieldError {
 	return found
 }
 
-func (o Operation) checkP(found *faults) {
+func (o Operation) checkP(found *Faults) {
 	switch {
 	case o.Op != OpPercentile && o.P != nil:
-		found.add("p", "is for op=percentile")
+		found.Add("p", "is for op=percentile")
 	case o.Op == OpPercentile && (o.P == nil || *o.P < 0 || *o.P > maxPercent):
-		found.add("p", "must be given and lie between 0 and 100")
+		found.Add("p", "must be given and lie between 0 and 100")
 	}
 }
 
-func (o Operation) checkN(found *faults) {
+func (o Operation) checkN(found *Faults) {
 	switch o.Op {
 	case OpTop, OpBottom, OpSample:
 		if o.N < 1 || o.N > MaxAggregateN {
-			found.add("n", fmt.Sprintf("must be given and lie between 1 and %d", MaxAggregateN))
+			found.Add("n", "must be given and lie between 1 and %d", MaxAggregateN)
 		}
 	case OpDistinct:
 		if o.N < 0 || o.N > MaxAggregateN {
-			found.add("n", fmt.Sprintf("must lie between 1 and %d", MaxAggregateN))
+			found.Add("n", "must lie between 1 and %d", MaxAggregateN)
 		}
 	default:
 		if o.N != 0 {
-			found.add("n", "is for op=top, bottom, sample and distinct")
+			found.Add("n", "is for op=top, bottom, sample and distinct")
 		}
 	}
 }

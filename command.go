@@ -1,7 +1,5 @@
 package wattline
 
-import "fmt"
-
 // Action is what a command asks of a device. Actions are absolute: there is no
 // toggle, so a repeat does no harm.
 type Action string
@@ -51,12 +49,12 @@ type ConfirmQuery struct {
 // Validate reports every fault as a CodeInvalid error. A missing or unknown
 // action is a fault, never "off".
 func (c Command) Validate() error {
-	var found faults
-	found.check("device", CheckID(c.Device))
+	var found Faults
+	found.Check("device", CheckID(c.Device))
 	if !c.Action.Valid() {
-		found.add("action", "must be on, off, led_on or led_off")
+		found.Add("action", "must be on, off, led_on or led_off")
 	}
-	return found.err()
+	return found.Err()
 }
 
 // Outcome is what became of a command at one device.
@@ -131,22 +129,22 @@ type Result struct {
 
 // Validate reports every fault of a result as …/event/command has it.
 func (r Result) Validate() error {
-	var found faults
-	found.check("id", CheckID(r.ID))
-	found.check("device", CheckID(r.Device))
+	var found Faults
+	found.Check("id", CheckID(r.ID))
+	found.Check("device", CheckID(r.Device))
 	if !r.Action.Valid() {
-		found.add("action", "must be on, off, led_on or led_off")
+		found.Add("action", "must be on, off, led_on or led_off")
 	}
 	if !r.Outcome.Final() {
-		found.add("outcome", "must be done, unreachable, refused, failed, not_sent or timeout")
+		found.Add("outcome", "must be done, unreachable, refused, failed, not_sent or timeout")
 	}
 	if r.Time.IsZero() {
-		found.add("time", "is missing")
+		found.Add("time", "is missing")
 	}
 	if len(r.Actor) > maxActor || len(r.Code) > maxSlug || len(r.Message) > maxMessage {
-		found.add("message", fmt.Sprintf("must be at most %d bytes, actor %d, code %d", maxMessage, maxActor, maxSlug))
+		found.Add("message", "must be at most %d bytes, actor %d, code %d", maxMessage, maxActor, maxSlug)
 	}
-	return found.err()
+	return found.Err()
 }
 
 // maxMessage bounds the message of a result.

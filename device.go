@@ -2,7 +2,6 @@ package wattline
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -76,28 +75,28 @@ func (d Device) Poll(byDefault time.Duration) time.Duration {
 
 // Validate reports every fault of a description as a CodeInvalid error.
 func (d Device) Validate() error {
-	var found faults
-	found.check("id", CheckID(d.ID))
-	found.check("kind", CheckID(d.Kind))
-	found.check("location", CheckLocation(d.Location))
-	found.check("site", CheckID(d.Site))
+	var found Faults
+	found.Check("id", CheckID(d.ID))
+	found.Check("kind", CheckID(d.Kind))
+	found.Check("location", CheckLocation(d.Location))
+	found.Check("site", CheckID(d.Site))
 	if d.Address == "" || len(d.Address) > maxAddress || strings.ContainsAny(d.Address, " \t\r\n") {
-		found.add("address", "must be host or host:port")
+		found.Add("address", "must be host or host:port")
 	}
 	if len(d.DeclaredAddress) > maxAddress {
-		found.add("declared_address", fmt.Sprintf("must be at most %d bytes", maxAddress))
+		found.Add("declared_address", "must be at most %d bytes", maxAddress)
 	}
 	if d.PollS != 0 {
 		if poll := d.Poll(0); poll < MinPoll || poll > MaxPoll {
-			found.add("poll_s", fmt.Sprintf("must lie between %v and %v", MinPoll, MaxPoll))
+			found.Add("poll_s", "must lie between %v and %v", MinPoll, MaxPoll)
 		}
 	}
 	if !d.Protected.Valid() {
-		found.check("protected", errProtection)
+		found.Check("protected", errProtection)
 	}
 	d.Lifted.check(&found)
 	checkLabels(d.Labels, &found)
-	return found.err()
+	return found.Err()
 }
 
 // Equal tells whether two descriptions say the same. Their versions are not looked
@@ -120,9 +119,9 @@ func equalLabels(a, b map[string]string) bool {
 	return true
 }
 
-func checkLabels(labels map[string]string, found *faults) {
+func checkLabels(labels map[string]string, found *Faults) {
 	if len(labels) > maxLabels {
-		found.add("labels", fmt.Sprintf("must be at most %d", maxLabels))
+		found.Add("labels", "must be at most %d", maxLabels)
 		return
 	}
 	names := make([]string, 0, len(labels))
@@ -132,10 +131,10 @@ func checkLabels(labels map[string]string, found *faults) {
 	slices.Sort(names)
 	for _, name := range names {
 		if err := CheckID(name); err != nil {
-			found.add("labels", "name "+fmt.Sprintf("%.80q ", name)+err.Error())
+			found.Add("labels", "name %.80q %s", name, err)
 		}
 		if len(labels[name]) > maxLabelValue {
-			found.add("labels."+name, fmt.Sprintf("must be at most %d bytes", maxLabelValue))
+			found.Add("labels."+name, "must be at most %d bytes", maxLabelValue)
 		}
 	}
 }

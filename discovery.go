@@ -29,24 +29,24 @@ type DiscoverQuery struct {
 
 // Validate reports every fault as a CodeInvalid error.
 func (q DiscoverQuery) Validate() error {
-	var found faults
-	found.check("job", CheckID(q.Job))
+	var found Faults
+	found.Check("job", CheckID(q.Job))
 	if len(q.Networks) > maxDiscoverNetworks {
-		found.add("networks", fmt.Sprintf("must be at most %d", maxDiscoverNetworks))
+		found.Add("networks", "must be at most %d", maxDiscoverNetworks)
 	}
 	for i, network := range q.Networks[:min(len(q.Networks), maxDiscoverNetworks)] {
 		prefix, err := netip.ParsePrefix(network)
 		if _, single := netip.ParseAddr(network); single != nil && (err != nil || prefix != prefix.Masked()) {
-			found.add(fmt.Sprintf("networks[%d]", i), "must be a network such as 10.1.0.0/22, or an address")
+			found.Add(fmt.Sprintf("networks[%d]", i), "must be a network such as 10.1.0.0/22, or an address")
 		}
 	}
 	if q.After < 0 {
-		found.add("after", "must not be negative")
+		found.Add("after", "must not be negative")
 	}
 	if q.Limit < 0 || q.Limit > MaxPage {
-		found.add("limit", fmt.Sprintf("must lie between 1 and %d", MaxPage))
+		found.Add("limit", "must lie between 1 and %d", MaxPage)
 	}
-	return found.err()
+	return found.Err()
 }
 
 // DiscoveryState is how a search stands.

@@ -28,21 +28,21 @@ type Envelope struct {
 
 // Validate reports every fault as a CodeInvalid error.
 func (e Envelope) Validate(topics Topics) error {
-	var found faults
+	var found Faults
 	if e.V != EnvelopeVersion {
-		found.add("v", "must be 1")
+		found.Add("v", "must be 1")
 	}
-	found.check("id", CheckID(e.ID))
+	found.Check("id", CheckID(e.ID))
 	if topic, err := topics.Parse(e.ReplyTo); err != nil || topic.Kind != TopicReply {
-		found.add("reply_to", "must be "+topics.Root()+"/reply/{instance}/{id}")
+		found.Add("reply_to", "must be %s/reply/{instance}/{id}", topics.Root())
 	}
 	if e.Deadline.Before(e.IssuedAt.Time) {
-		found.add("deadline", "must not come before issued_at")
+		found.Add("deadline", "must not come before issued_at")
 	}
 	if len(e.Actor) > maxActor {
-		found.add("actor", "must be at most 128 bytes")
+		found.Add("actor", "must be at most 128 bytes")
 	}
-	return found.err()
+	return found.Err()
 }
 
 // Expired tells whether the deadline has passed.

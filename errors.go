@@ -151,19 +151,25 @@ func AsError(err error) *Error {
 	return &Error{Code: CodeInternal, Message: "internal error", cause: err}
 }
 
-// faults collects the field errors of a validation.
-type faults []FieldError
+// Faults collects the faults of a validation. The zero value has none.
+type Faults []FieldError
 
-func (f *faults) add(field, reason string) { *f = append(*f, FieldError{Field: field, Reason: reason}) }
+// Add is a fault of a field. The reason is a format, and goes on where the name ends:
+// "must lie between 1 and 9".
+func (f *Faults) Add(field, reason string, args ...any) {
+	*f = append(*f, FieldError{Field: field, Reason: fmt.Sprintf(reason, args...)})
+}
 
-func (f *faults) check(field string, err error) {
+// Check adds the error of a check of a field, if it is one.
+func (f *Faults) Check(field string, err error) {
 	if err != nil {
-		f.add(field, err.Error())
+		f.Add(field, "%s", err)
 	}
 }
 
-// err is nil when nothing was added: a typed nil must not become an error.
-func (f faults) err() error {
+// Err is all of them as a CodeInvalid error, nil where there are none: a typed nil must
+// not become an error.
+func (f Faults) Err() error {
 	if len(f) == 0 {
 		return nil
 	}

@@ -111,11 +111,11 @@ type DeadLettersQuery struct {
 
 // Validate reports every fault as a CodeInvalid error.
 func (q DeadLettersQuery) Validate() error {
-	var found faults
+	var found Faults
 	if q.Limit < 0 || q.Limit > MaxPage {
-		found.add("limit", fmt.Sprintf("must lie between 1 and %d", MaxPage))
+		found.Add("limit", "must lie between 1 and %d", MaxPage)
 	}
-	return found.err()
+	return found.Err()
 }
 
 // DeadLetterPage is the answer. Next is empty on the last page.
@@ -154,19 +154,19 @@ type ResendQuery struct {
 
 // Validate reports every fault as a CodeInvalid error.
 func (q ResendQuery) Validate() error {
-	var found faults
+	var found Faults
 	switch {
 	case q.All == (len(q.IDs) > 0):
-		found.add("ids", "must name some, or all must be true, and not both")
+		found.Add("ids", "must name some, or all must be true, and not both")
 	case len(q.IDs) > MaxPage:
-		found.add("ids", fmt.Sprintf("must be at most %d", MaxPage))
+		found.Add("ids", "must be at most %d", MaxPage)
 	case q.After != "" && !q.All:
-		found.add("after", "goes with all only")
+		found.Add("after", "goes with all only")
 	}
 	for i, id := range q.IDs[:min(len(q.IDs), MaxPage)] {
-		found.check(fmt.Sprintf("ids[%d]", i), CheckID(id))
+		found.Check(fmt.Sprintf("ids[%d]", i), CheckID(id))
 	}
-	return found.err()
+	return found.Err()
 }
 
 // Resent is what became of dead letters that were written again. Those taken are

@@ -56,21 +56,21 @@ type Presence struct {
 
 // Validate reports every fault as a CodeInvalid error.
 func (p Presence) Validate() error {
-	var found faults
-	found.check("instance", CheckID(p.Instance))
+	var found Faults
+	found.Check("instance", CheckID(p.Instance))
 	if p.Status != PresenceOnline && p.Status != PresenceOffline {
-		found.add("status", "must be online or offline")
+		found.Add("status", "must be online or offline")
 	}
 	for _, role := range p.Roles {
-		found.check("roles", CheckID(role))
+		found.Check("roles", CheckID(role))
 	}
 	for _, site := range p.Sites {
-		found.check("sites", CheckID(site))
+		found.Check("sites", CheckID(site))
 	}
 	if p.Stream != "" {
-		found.check("stream", CheckID(p.Stream))
+		found.Check("stream", CheckID(p.Stream))
 	}
-	return found.err()
+	return found.Err()
 }
 
 // Serves tells whether the instance is online in a role and, unless site is

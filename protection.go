@@ -87,13 +87,13 @@ func CheckReason(reason string) error {
 	return nil
 }
 
-func (l Lift) check(found *faults) {
+func (l Lift) check(found *Faults) {
 	if l == (Lift{}) {
 		return
 	}
-	found.check("lifted.reason", CheckReason(l.Reason))
+	found.Check("lifted.reason", CheckReason(l.Reason))
 	if len(l.By) > maxActor {
-		found.add("lifted.by", fmt.Sprintf("must be at most %d bytes", maxActor))
+		found.Add("lifted.by", "must be at most %d bytes", maxActor)
 	}
 }
 

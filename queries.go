@@ -1,6 +1,5 @@
 package wattline
 
-import "fmt"
 
 // The verbs of the queries, by component.
 const (
@@ -211,15 +210,15 @@ type ReplayQuery struct {
 
 // Validate reports every fault as a CodeInvalid error.
 func (q ReplayQuery) Validate() error {
-	var found faults
-	found.check("stream", CheckID(q.Stream))
+	var found Faults
+	found.Check("stream", CheckID(q.Stream))
 	if q.From == 0 {
-		found.add("from", "must be at least 1")
+		found.Add("from", "must be at least 1")
 	}
 	if q.Limit < 0 || q.Limit > MaxPage {
-		found.add("limit", fmt.Sprintf("must lie between 1 and %d", MaxPage))
+		found.Add("limit", "must lie between 1 and %d", MaxPage)
 	}
-	return found.err()
+	return found.Err()
 }
 
 // ReplayPage is the answer: consecutive readings, beginning at From or, where

@@ -57,30 +57,30 @@ type Reading struct {
 
 // Validate reports every fault as a CodeInvalid error.
 func (r Reading) Validate() error {
-	var found faults
-	found.check("device", CheckID(r.Device))
+	var found Faults
+	found.Check("device", CheckID(r.Device))
 	switch {
 	case r.Time.IsZero():
-		found.add("time", "is missing")
+		found.Add("time", "is missing")
 	case !r.Time.isMeant():
-		found.add("time", errTimeRange.Error()) // nobody could read it back
+		found.Check("time", errTimeRange) // nobody could read it back
 	}
 	if !r.Relay.Valid() {
-		found.add("relay", `must be "on" or "off"`)
+		found.Add("relay", `must be "on" or "off"`)
 	}
 	if r.MeterWh < 0 {
-		found.add("meter_wh", "must not be negative")
+		found.Add("meter_wh", "must not be negative")
 	}
 	if r.CoversS < 0 || r.CoversS > Milli(3*MaxPoll.Milliseconds()) {
-		found.add("covers_s", fmt.Sprintf("must lie between 0 and %.0f", 3*MaxPoll.Seconds()))
+		found.Add("covers_s", "must lie between 0 and %.0f", 3*MaxPoll.Seconds())
 	}
 	if (r.Stream == "") != (r.Seq == 0) {
-		found.add("seq", "must come together with stream")
+		found.Add("seq", "must come together with stream")
 	}
 	if r.Stream != "" {
-		found.check("stream", CheckID(r.Stream))
+		found.Check("stream", CheckID(r.Stream))
 	}
-	return found.err()
+	return found.Err()
 }
 
 // Quality is a set of doubts about a reading. Its JSON form is an array of

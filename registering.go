@@ -1,6 +1,5 @@
 package wattline
 
-import "fmt"
 
 // The verbs by which the registry is changed.
 const (
@@ -68,18 +67,18 @@ type LiftQuery struct {
 
 // Validate reports every fault as a CodeInvalid error.
 func (q LiftQuery) Validate() error {
-	var found faults
-	found.check("device", CheckID(q.Device))
+	var found Faults
+	found.Check("device", CheckID(q.Device))
 	if q.ForS != 0 {
 		if q.ForS < Milli(MinLift.Milliseconds()) || q.ForS > Milli(MaxLift.Milliseconds()) {
-			found.add("for_s", fmt.Sprintf("must lie between %v and %v", MinLift.Seconds(), MaxLift.Seconds()))
+			found.Add("for_s", "must lie between %v and %v", MinLift.Seconds(), MaxLift.Seconds())
 		}
-		found.check("reason", CheckReason(q.Reason))
+		found.Check("reason", CheckReason(q.Reason))
 	}
 	if len(q.By) > maxActor {
-		found.add("by", fmt.Sprintf("must be at most %d bytes", maxActor))
+		found.Add("by", "must be at most %d bytes", maxActor)
 	}
-	return found.err()
+	return found.Err()
 }
 
 // Registering is what happened to a device's description.

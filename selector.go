@@ -31,34 +31,34 @@ func (s Selector) grid() GridPlace { return GridPlace{s.Type, s.Row, s.Column} }
 // Validate reports every fault as a CodeInvalid error, an empty selector among
 // them.
 func (s Selector) Validate() error {
-	var found faults
+	var found Faults
 	if s.IsZero() {
-		found.add("selector", `must name ids, a location, a kind, labels, a row, a column or a type, or say "all": true`)
+		found.Add("selector", `must name ids, a location, a kind, labels, a row, a column or a type, or say "all": true`)
 	}
 	if len(s.IDs) > maxSelectorIDs {
-		found.add("ids", fmt.Sprintf("must be at most %d", maxSelectorIDs))
-		return found.err()
+		found.Add("ids", "must be at most %d", maxSelectorIDs)
+		return found.Err()
 	}
 	for i, id := range s.IDs {
-		found.check(fmt.Sprintf("ids[%d]", i), CheckID(id))
+		found.Check(fmt.Sprintf("ids[%d]", i), CheckID(id))
 	}
 	if s.Location != "" {
-		found.check("location", CheckLocation(s.Location))
+		found.Check("location", CheckLocation(s.Location))
 	}
 	if s.Kind != "" {
-		found.check("kind", CheckID(s.Kind))
+		found.Check("kind", CheckID(s.Kind))
 	}
 	checkLabels(s.Labels, &found)
 	if s.Row != "" {
-		found.check("row", CheckGridNumber(s.Row))
+		found.Check("row", CheckGridNumber(s.Row))
 	}
 	if s.Column != "" {
-		found.check("column", CheckGridNumber(s.Column))
+		found.Check("column", CheckGridNumber(s.Column))
 	}
 	if s.Type != "" {
-		found.check("type", CheckGridType(s.Type))
+		found.Check("type", CheckGridType(s.Type))
 	}
-	return found.err()
+	return found.Err()
 }
 
 // Select is the devices that match, in the order given.

@@ -72,18 +72,18 @@ type StateError struct {
 
 // Validate reports every fault as a CodeInvalid error.
 func (s State) Validate() error {
-	var found faults
-	found.check("device", CheckID(s.Device))
+	var found Faults
+	found.Check("device", CheckID(s.Device))
 	if !s.Availability.Valid() {
-		found.add("availability", "must be up, down, stale or unknown")
+		found.Add("availability", "must be up, down, stale or unknown")
 	}
 	if s.Relay != "" && !s.Relay.Valid() {
-		found.add("relay", `must be "on" or "off"`)
+		found.Add("relay", `must be "on" or "off"`)
 	}
 	if s.LED != "" && !s.LED.Valid() {
-		found.add("led", `must be "on" or "off"`)
+		found.Add("led", `must be "on" or "off"`)
 	}
-	return found.err()
+	return found.Err()
 }
 
 // Can tells whether the device is known to have a capability.

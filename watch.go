@@ -1,7 +1,6 @@
 package wattline
 
 import (
-	"fmt"
 	"time"
 )
 
@@ -23,15 +22,15 @@ type WatchQuery struct {
 
 // Validate reports every fault as a CodeInvalid error.
 func (q WatchQuery) Validate() error {
-	var found faults
-	found.check("device", CheckID(q.Device))
+	var found Faults
+	found.Check("device", CheckID(q.Device))
 	if q.Holder == "" || len(q.Holder) > maxActor {
-		found.add("holder", fmt.Sprintf("must be 1 to %d bytes", maxActor))
+		found.Add("holder", "must be 1 to %d bytes", maxActor)
 	}
 	if q.LeaseS < 0 || q.LeaseS > Milli(MaxWatch.Milliseconds()) {
-		found.add("lease_s", fmt.Sprintf("must lie between 0 and %.0f", MaxWatch.Seconds()))
+		found.Add("lease_s", "must lie between 0 and %.0f", MaxWatch.Seconds())
 	}
-	return found.err()
+	return found.Err()
 }
 
 // Watch is how a device is watched.

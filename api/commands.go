@@ -139,7 +139,7 @@ func (g *Gateway) writeAccepted(c *gin.Context, id string) error {
 // validate reports every fault, with its path in the body. There is more time where
 // nobody waits.
 func (r CommandsRequest) validate(async bool) error {
-	var faults []wattline.FieldError
+	var faults wattline.Faults
 	if invalid, is := errors.AsType[*wattline.Error](r.Selector.Validate()); is {
 		for _, fault := range invalid.Fields {
 			if fault.Field != "selector" {
@@ -149,19 +149,14 @@ func (r CommandsRequest) validate(async bool) error {
 		}
 	}
 	if !r.Action.Valid() {
-		faults = append(faults, wattline.FieldError{Field: "action", Reason: "must be on, off, led_on or led_off"})
+		faults.Add("action", "must be on, off, led_on or led_off")
 	}
 	most := maxCommandTime
 	if async {
 		most = maxAsyncTime
 	}
 	if given := time.Duration(r.TimeoutS) * time.Millisecond; given < minCommandTime || given > most {
-		faults = append(faults, wattline.FieldError{
-			Field: "timeout_s", Reason: fmt.Sprintf("must lie between %v and %.0f", minCommandTime.Seconds(), most.Seconds()),
-		})
+		faults.Add("timeout_s", "must lie between %v and %.0f", minCommandTime.Seconds(), most.Seconds())
 	}
-	if len(faults) > 0 {
-		return wattline.Invalid(faults[:min(len(faults), maxFields)]...)
-	}
-	return nil
+	return faults[:min(len(faults), maxFields)].Err()
 }

@@ -24,7 +24,7 @@ const (
 type params struct {
 	values url.Values
 	known  []string
-	faults []wattline.FieldError
+	faults wattline.Faults
 	// refusal is an error that is not one of a parameter.
 	refusal error
 }
@@ -56,7 +56,7 @@ func readParams(r *http.Request) (*params, error) {
 }
 
 func (p *params) fail(field, reason string, args ...any) {
-	p.faults = append(p.faults, wattline.FieldError{Field: field, Reason: fmt.Sprintf(reason, args...)})
+	p.faults.Add(field, reason, args...)
 }
 
 // err is nil when every parameter was known and in order.
@@ -66,8 +66,8 @@ func (p *params) err() error {
 			p.fail(shortened(name), "is not a parameter of this path, which takes %s", p.takes())
 		}
 	}
-	if len(p.faults) > 0 {
-		return wattline.Invalid(p.faults[:min(len(p.faults), maxFields)]...)
+	if err := p.faults[:min(len(p.faults), maxFields)].Err(); err != nil {
+		return err
 	}
 	return p.refusal
 }

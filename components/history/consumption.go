@@ -28,9 +28,9 @@ func (h *History) consumption(ctx context.Context, body json.RawMessage) (any, e
 	if err := strictjson.Decode(body, &query); err != nil {
 		return nil, err
 	}
-	var found []wattline.FieldError
+	var found wattline.Faults
 	if query.Window == "" {
-		found = append(found, wattline.FieldError{Field: "window", Reason: "must not be empty"})
+		found.Add("window", "must not be empty")
 	}
 	whole, row, err := gridOf(question{
 		query.Groups, query.From, query.To, query.Window, query.Timezone, query.Cursor, query.After, query.Limit,

@@ -64,7 +64,7 @@ func (g grid) groupsOf() map[string][]int {
 
 // gridOf is the whole of a question's answer, and the row with which the page begins:
 // whole.rows() where nothing comes after the row that was named.
-func gridOf(q question, found []wattline.FieldError) (whole grid, row int, err error) {
+func gridOf(q question, found wattline.Faults) (whole grid, row int, err error) {
 	zone, found := q.check(found)
 	if len(found) > 0 {
 		return grid{}, 0, wattline.Invalid(found...)
@@ -135,47 +135,44 @@ func cursorPlace(cursor string) (place wattline.RowPlace, ok bool) {
 const cursorReason = "is not one of this query's"
 
 // check adds every fault of a question to those found already.
-func (q question) check(found []wattline.FieldError) (*time.Location, []wattline.FieldError) {
-	fail := func(field, format string, args ...any) {
-		found = append(found, wattline.FieldError{Field: field, Reason: fmt.Sprintf(format, args...)})
-	}
+func (q question) check(found wattline.Faults) (*time.Location, wattline.Faults) {
 	zone, err := time.LoadLocation(q.timezone)
 	if err != nil || q.timezone == "" || q.timezone == "Local" {
-		fail("tz", "must be an IANA name such as Europe/Madrid")
+		found.Add("tz", "must be an IANA name such as Europe/Madrid")
 	}
 	if q.window != "" && !q.window.Valid() {
-		fail("window", "must be quarter, hour, day, week, month or year")
+		found.Add("window", "must be quarter, hour, day, week, month or year")
 	}
 	if !q.from.Before(q.to.Time) {
-		fail("from", "must come before to")
+		found.Add("from", "must come before to")
 	}
 	if q.cursor != "" && q.after != nil {
-		fail("after", "does not go with cursor")
+		found.Add("after", "does not go with cursor")
 	}
 	if q.limit < 0 || q.limit > wattline.MaxHistoryPage {
-		fail("limit", "must lie between 1 and %d", wattline.MaxHistoryPage)
+		found.Add("limit", "must lie between 1 and %d", wattline.MaxHistoryPage)
 	}
 	if len(q.groups) == 0 || len(q.groups) > maxGroups {
-		fail("groups", "must be 1 to %d", maxGroups)
+		found.Add("groups", "must be 1 to %d", maxGroups)
 	}
 	names, devices := map[string]bool{}, 0
 	for i, group := range q.groups {
 		if names[group.Name] {
-			fail(fmt.Sprintf("groups[%d].name", i), "is given twice")
+			found.Add(fmt.Sprintf("groups[%d].name", i), "is given twice")
 		}
 		names[group.Name] = true
 		if len(group.Name) > maxName {
-			fail(fmt.Sprintf("groups[%d].name", i), "must be at most %d bytes", maxName)
+			found.Add(fmt.Sprintf("groups[%d].name", i), "must be at most %d bytes", maxName)
 		}
 		devices += len(group.Devices)
 		for j, device := range group.Devices {
 			if err := wattline.CheckID(device); err != nil {
-				fail(fmt.Sprintf("groups[%d].devices[%d]", i, j), "%v", err)
+				found.Check(fmt.Sprintf("groups[%d].devices[%d]", i, j), err)
 			}
 		}
 	}
 	if devices > maxDevices {
-		fail("groups", "have more than %d devices", maxDevices)
+		found.Add("groups", "have more than %d devices", maxDevices)
 	}
 	return zone, found
 }

@@ -61,17 +61,12 @@ func (h *History) readAt(ctx context.Context, last *wattline.LastReading) error 
 }
 
 func checkLast(query wattline.LastQuery) error {
-	var found []wattline.FieldError
+	var found wattline.Faults
 	if len(query.Devices) == 0 || len(query.Devices) > wattline.MaxPage {
-		found = append(found, wattline.FieldError{Field: "devices", Reason: fmt.Sprintf("must be 1 to %d", wattline.MaxPage)})
+		found.Add("devices", "must be 1 to %d", wattline.MaxPage)
 	}
 	for i, device := range query.Devices {
-		if err := wattline.CheckID(device); err != nil {
-			found = append(found, wattline.FieldError{Field: fmt.Sprintf("devices[%d]", i), Reason: err.Error()})
-		}
+		found.Check(fmt.Sprintf("devices[%d]", i), wattline.CheckID(device))
 	}
-	if len(found) > 0 {
-		return wattline.Invalid(found...)
-	}
-	return nil
+	return found.Err()
 }

@@ -53,35 +53,30 @@ func (h *History) readings(ctx context.Context, body json.RawMessage) (any, erro
 }
 
 func checkReadings(query wattline.ReadingsQuery) (after store.Position, err error) {
-	var found []wattline.FieldError
+	var found wattline.Faults
 	if len(query.Devices) == 0 || len(query.Devices) > maxDevices {
-		found = append(found, wattline.FieldError{Field: "devices", Reason: fmt.Sprintf("must be 1 to %d", maxDevices)})
+		found.Add("devices", "must be 1 to %d", maxDevices)
 	}
 	for i, device := range query.Devices {
-		if err := wattline.CheckID(device); err != nil {
-			found = append(found, wattline.FieldError{Field: fmt.Sprintf("devices[%d]", i), Reason: err.Error()})
-		}
+		found.Check(fmt.Sprintf("devices[%d]", i), wattline.CheckID(device))
 	}
 	if !query.From.Before(query.To.Time) {
-		found = append(found, wattline.FieldError{Field: "from", Reason: "must come before to"})
+		found.Add("from", "must come before to")
 	}
 	if query.Limit < 0 || query.Limit > wattline.MaxHistoryPage {
-		found = append(found, wattline.FieldError{Field: "limit", Reason: fmt.Sprintf("must lie between 1 and %d", wattline.MaxHistoryPage)})
+		found.Add("limit", "must lie between 1 and %d", wattline.MaxHistoryPage)
 	}
 	after, ok := cursorPosition(query.Cursor)
 	if !ok {
-		found = append(found, wattline.FieldError{Field: "cursor", Reason: cursorReason})
+		found.Add("cursor", cursorReason)
 	}
 	if place := query.After; place != nil {
 		if query.Cursor != "" || wattline.CheckID(place.Device) != nil {
-			found = append(found, wattline.FieldError{Field: "after", Reason: "must name a device and does not go with cursor"})
+			found.Add("after", "must name a device and does not go with cursor")
 		}
 		after = store.Position{Device: place.Device, Time: place.Time.Time}
 	}
-	if len(found) > 0 {
-		return after, wattline.Invalid(found...)
-	}
-	return after, nil
+	return after, found.Err()
 }
 
 // positionCursor is a place in the order of readings as text.

@@ -101,23 +101,21 @@ type work struct {
 
 func (h *History) workOf(ctx context.Context, query wattline.RebuildQuery) (w work, err error) {
 	device, day, fresh := "", 0, query.Cursor == ""
-	var found []wattline.FieldError
+	var found wattline.Faults
 	if !fresh {
 		var ok bool
 		if device, day, ok = rebuildPlace(query.Cursor); !ok {
-			found = append(found, wattline.FieldError{Field: "cursor", Reason: cursorReason})
+			found.Add("cursor", cursorReason)
 		}
 	}
 	if !query.From.Before(query.To.Time) {
-		found = append(found, wattline.FieldError{Field: "from", Reason: "must come before to"})
+		found.Add("from", "must come before to")
 	}
 	if len(query.Devices) > maxDevices {
-		found = append(found, wattline.FieldError{Field: "devices", Reason: fmt.Sprintf("must be at most %d", maxDevices)})
+		found.Add("devices", "must be at most %d", maxDevices)
 	}
 	for i, device := range query.Devices {
-		if err := wattline.CheckID(device); err != nil {
-			found = append(found, wattline.FieldError{Field: fmt.Sprintf("devices[%d]", i), Reason: err.Error()})
-		}
+		found.Check(fmt.Sprintf("devices[%d]", i), wattline.CheckID(device))
 	}
 	if len(found) > 0 {
 		return w, wattline.Invalid(found...)

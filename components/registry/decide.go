@@ -11,14 +11,14 @@ import (
 
 // faultsOf is all that is wrong with changes by themselves.
 func faultsOf(changes []wattline.DeviceChange, place func(i int) string) []wattline.FieldError {
-	var faults []wattline.FieldError
+	var faults wattline.Faults
 	seen := make(map[string]int, len(changes))
 	for i, change := range changes {
 		for _, fault := range faultsOfOne(change) {
-			faults = append(faults, wattline.FieldError{Field: place(i) + "." + fault.Field, Reason: fault.Reason})
+			faults.Add(place(i)+"."+fault.Field, "%s", fault.Reason)
 		}
 		if first, twice := seen[change.Device]; twice {
-			faults = append(faults, wattline.FieldError{Field: place(i) + ".id", Reason: "is that of " + place(first) + " already"})
+			faults.Add(place(i)+".id", "is that of %s already", place(first))
 		}
 		seen[change.Device] = i
 	}
@@ -35,12 +35,12 @@ func faultsOfOne(change wattline.DeviceChange) []wattline.FieldError {
 	if change.Put.ID != change.Device {
 		return []wattline.FieldError{{Field: "id", Reason: fmt.Sprintf("must be %.80q", change.Device)}}
 	}
-	var faults []wattline.FieldError
+	var faults wattline.Faults
 	if err := change.Put.Validate(); err != nil {
 		faults = wattline.AsError(err).Fields
 	}
 	if _, err := wattline.ParseAddress(change.Put.Address); err != nil && change.Put.Address != "" {
-		faults = append(faults, wattline.FieldError{Field: "address", Reason: err.Error()})
+		faults.Check("address", err)
 	}
 	return faults
 }
@@ -54,7 +54,7 @@ type deciding struct {
 // changed is the devices after the changes, or an error that says all that stands
 // against them.
 func changed(known []wattline.Device, changes []wattline.DeviceChange, how deciding) ([]wattline.Device, error) {
-	var against []wattline.FieldError
+	var against wattline.Faults
 	after := make(map[string]wattline.Device, len(known)+len(changes))
 	for _, device := range known {
 		after[device.ID] = device
@@ -65,7 +65,7 @@ func changed(known []wattline.Device, changes []wattline.DeviceChange, how decid
 			if len(changes) == 1 {
 				return nil, err
 			}
-			against = append(against, wattline.FieldError{Field: how.place(i), Reason: err.Message})
+			against.Add(how.place(i), "%s", err.Message)
 			continue
 		}
 		if change.Put == nil {
@@ -83,7 +83,7 @@ func changed(known []wattline.Device, changes []wattline.DeviceChange, how decid
 		if len(changes) == 1 {
 			return nil, errTaken()
 		}
-		against = append(against, wattline.FieldError{Field: how.place(i), Reason: errTaken().Message})
+		against.Add(how.place(i), "%s", errTaken().Message)
 	}
 	switch {
 	case len(against) > 0:

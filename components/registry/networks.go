@@ -47,11 +47,9 @@ func (r *Registry) misplaced(ctx context.Context, changes []wattline.DeviceChang
 		})
 	}
 	_ = group.Wait() // none returns an error: each fault is noted
-	var faults []wattline.FieldError
+	var faults wattline.Faults
 	for i := range changes {
-		if err := wrong[i]; err != nil {
-			faults = append(faults, wattline.FieldError{Field: place(i) + ".address", Reason: err.Error()})
-		}
+		faults.Check(place(i)+".address", wrong[i])
 	}
 	return faults
 }

@@ -92,7 +92,7 @@ func (a *Accounts) StartSession(ctx context.Context, wanted NewSession) (Session
 		begun.Principal = access.Principal{Name: userPrincipal(owner.Name), Role: owner.Role, Scope: owner.Scope}
 		user = sql.NullString{String: owner.Name, Valid: true}
 	} else {
-		if err := faultsOf(rights(wanted.Principal.Role, wanted.Principal.Scope)); err != nil {
+		if err := rights(wanted.Principal.Role, wanted.Principal.Scope).Err(); err != nil {
 			return Session{}, err
 		}
 		role = sql.NullString{String: string(begun.Principal.Role), Valid: true}

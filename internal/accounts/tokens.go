@@ -57,32 +57,20 @@ func tokenPrincipal(name string) string { return "token:" + name }
 
 func (n NewToken) validate(now time.Time) error {
 	faults := rights(n.Role, n.Scope)
-	if err := wattline.CheckID(n.Name); err != nil {
-		faults = append(faults, wattline.FieldError{Field: "name", Reason: err.Error()})
-	}
+	faults.Check("name", wattline.CheckID(n.Name))
 	if !n.Expires.IsZero() && !n.Expires.After(now) {
-		faults = append(faults, wattline.FieldError{Field: "expires", Reason: "must lie in the future"})
+		faults.Add("expires", "must lie in the future")
 	}
-	return faultsOf(faults)
+	return faults.Err()
 }
 
 // rights are the faults of a role and a scope.
-func rights(role access.Role, scope access.Scope) (faults []wattline.FieldError) {
-	if _, err := access.ParseRole(string(role)); err != nil {
-		faults = append(faults, wattline.FieldError{Field: "role", Reason: err.Error()})
-	}
-	if _, err := access.ParseScope(scope.String()); err != nil {
-		faults = append(faults, wattline.FieldError{Field: "scope", Reason: err.Error()})
-	}
+func rights(role access.Role, scope access.Scope) (faults wattline.Faults) {
+	_, err := access.ParseRole(string(role))
+	faults.Check("role", err)
+	_, err = access.ParseScope(scope.String())
+	faults.Check("scope", err)
 	return faults
-}
-
-// faultsOf is nil where there are none: a typed nil must not become an error.
-func faultsOf(faults []wattline.FieldError) error {
-	if len(faults) == 0 {
-		return nil
-	}
-	return wattline.Invalid(faults...)
 }
 
 // CreateToken makes a token and its secret, which is nowhere else and cannot be had

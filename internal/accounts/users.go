@@ -65,17 +65,9 @@ func userPrincipal(name string) string { return "user:" + name }
 
 func (n NewUser) validate() error {
 	faults := rights(n.Role, n.Scope)
-	if err := wattline.CheckID(n.Name); err != nil {
-		faults = append(faults, wattline.FieldError{Field: "name", Reason: err.Error()})
-	}
-	return faultsOf(append(faults, passwordFaults(n.Password)...))
-}
-
-func passwordFaults(password string) []wattline.FieldError {
-	if err := checkPassword(password); err != nil {
-		return []wattline.FieldError{{Field: "password", Reason: err.Error()}}
-	}
-	return nil
+	faults.Check("name", wattline.CheckID(n.Name))
+	faults.Check("password", checkPassword(n.Password))
+	return faults.Err()
 }
 
 // CreateUser adds a user. A name that is taken is CodeConflict.
@@ -180,7 +172,7 @@ func (a *Accounts) ChangeUser(ctx context.Context, name string, change UserChang
 }
 
 func (u UserChange) validate() error {
-	var faults []wattline.FieldError
+	var faults wattline.Faults
 	if u.Role != nil {
 		faults = append(faults, rights(*u.Role, access.Everything())...)
 	}
@@ -188,9 +180,9 @@ func (u UserChange) validate() error {
 		faults = append(faults, rights(access.Viewer, *u.Scope)...)
 	}
 	if u.Password != nil {
-		faults = append(faults, passwordFaults(*u.Password)...)
+		faults.Check("password", checkPassword(*u.Password))
 	}
-	return faultsOf(faults)
+	return faults.Err()
 }
 
 func updateUser(ctx context.Context, tx *sql.Tx, name string, change UserChange, hash sql.NullString) error {

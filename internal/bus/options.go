@@ -57,19 +57,15 @@ const (
 
 // check fills in what was left out and reports every fault as a CodeInvalid error.
 func (o *Options) check() ([]broker, error) {
-	var faults []wattline.FieldError
-	if err := wattline.CheckID(o.Instance); err != nil {
-		faults = append(faults, wattline.FieldError{Field: "instance", Reason: err.Error()})
-	}
+	var faults wattline.Faults
+	faults.Check("instance", wattline.CheckID(o.Instance))
 	if len(o.Brokers) == 0 {
-		faults = append(faults, wattline.FieldError{Field: "broker", Reason: "is missing"})
+		faults.Add("broker", "is missing")
 	}
 	brokers := make([]broker, len(o.Brokers))
 	for i, text := range o.Brokers {
 		parsed, err := parseBroker(text)
-		if err != nil {
-			faults = append(faults, wattline.FieldError{Field: fmt.Sprintf("broker[%d]", i), Reason: err.Error()})
-		}
+		faults.Check(fmt.Sprintf("broker[%d]", i), err)
 		brokers[i] = parsed
 	}
 	if len(faults) > 0 {

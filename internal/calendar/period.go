@@ -1,7 +1,6 @@
 package calendar
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/wattline/wattline"
@@ -31,18 +30,11 @@ type Period struct{ From, To wattline.Time }
 // a word for a stretch, such as last month, and there is no to, it is the whole of
 // it as far as it has passed. Without to it ends now otherwise; without from it
 // begins at the midnight before its end. The faults are those of from and to.
-func (c Clock) Period(from, to string) (p Period, faults []wattline.FieldError) {
-	fail := func(field, format string, args ...any) {
-		faults = append(faults, wattline.FieldError{Field: field, Reason: fmt.Sprintf(format, args...)})
-	}
+func (c Clock) Period(from, to string) (p Period, faults wattline.Faults) {
 	first, err := c.optional(from)
-	if err != nil {
-		fail("from", "%v", err)
-	}
+	faults.Check("from", err)
 	last, err := c.optional(to)
-	if err != nil {
-		fail("to", "%v", err)
-	}
+	faults.Check("to", err)
 	if len(faults) > 0 {
 		return p, faults
 	}
@@ -59,7 +51,7 @@ func (c Clock) Period(from, to string) (p Period, faults []wattline.FieldError) 
 	}
 	p = Period{wattline.At(start), wattline.At(end)}
 	if !p.From.Before(p.To.Time) {
-		fail("from", "must come before to, which is %s", p.To)
+		faults.Add("from", "must come before to, which is %s", p.To)
 	}
 	return p, faults
 }

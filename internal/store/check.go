@@ -67,15 +67,15 @@ func (q Query) Validate() error {
 	found := checkDevices(q.Devices)
 	for i := 1; i < len(q.Devices); i++ {
 		if q.Devices[i-1] >= q.Devices[i] {
-			found = append(found, wattline.FieldError{Field: "devices", Reason: "must be sorted, each once"})
+			found.Add("devices", "must be sorted, each once")
 			break
 		}
 	}
 	found = append(found, checkRange(q.From, q.To)...)
 	if q.Limit < 1 || q.Limit > MaxLimit {
-		found = append(found, wattline.FieldError{Field: "limit", Reason: fmt.Sprintf("must lie between 1 and %d", MaxLimit)})
+		found.Add("limit", "must lie between 1 and %d", MaxLimit)
 	}
-	return invalid(found)
+	return found.Err()
 }
 
 // Validate reports every fault of a question as a CodeInvalid error.
@@ -84,7 +84,7 @@ func (q SummaryQuery) Validate() error {
 	seen := make(map[string]bool, len(q.Devices))
 	for _, device := range q.Devices {
 		if seen[device] {
-			found = append(found, wattline.FieldError{Field: "devices", Reason: "must be named once each"})
+			found.Add("devices", "must be named once each")
 			break
 		}
 		seen[device] = true
@@ -93,13 +93,11 @@ func (q SummaryQuery) Validate() error {
 	found = append(found, inRange...)
 	switch {
 	case q.Every <= 0 || q.Every%QuarterHour != 0:
-		found = append(found, wattline.FieldError{Field: "every", Reason: fmt.Sprintf("must be a multiple of %v", QuarterHour)})
+		found.Add("every", "must be a multiple of %v", QuarterHour)
 	case len(inRange) == 0 && int64(len(q.Devices))*int64(q.To.Sub(q.From)/q.Every+2) > MaxSpans:
-		found = append(found, wattline.FieldError{
-			Field: "every", Reason: fmt.Sprintf("would give more than %d spans over all devices", MaxSpans),
-		})
+		found.Add("every", "would give more than %d spans over all devices", MaxSpans)
 	}
-	return invalid(found)
+	return found.Err()
 }
 
 // Validate reports every fault of a question as a CodeInvalid error.
@@ -107,9 +105,9 @@ func (q RebuildQuery) Validate() error {
 	found := append(checkDevices(q.Devices), checkRange(q.From, q.To)...)
 	const day = 24 * time.Hour
 	if len(found) == 0 && int64(len(q.Devices))*int64(q.To.Sub(q.From)/day+2) > MaxSpans {
-		found = append(found, wattline.FieldError{Field: "to", Reason: fmt.Sprintf("makes more than %d days over all devices", MaxSpans)})
+		found.Add("to", "makes more than %d days over all devices", MaxSpans)
 	}
-	return invalid(found)
+	return found.Err()
 }
 
 // SpanStart is where the span that holds an instant of the range begins.
@@ -122,32 +120,27 @@ func (q SummaryQuery) SpanStart(at time.Time) time.Time {
 	return start.UTC()
 }
 
-func checkDevices(devices []string) []wattline.FieldError {
+func checkDevices(devices []string) (found wattline.Faults) {
 	if len(devices) == 0 || len(devices) > MaxDevices {
-		return []wattline.FieldError{{Field: "devices", Reason: fmt.Sprintf("must be 1 to %d", MaxDevices)}}
+		found.Add("devices", "must be 1 to %d", MaxDevices)
+		return found
 	}
 	for i, device := range devices {
 		if err := wattline.CheckID(device); err != nil {
-			return []wattline.FieldError{{Field: fmt.Sprintf("devices[%d]", i), Reason: err.Error()}}
+			found.Check(fmt.Sprintf("devices[%d]", i), err)
+			break
 		}
 	}
-	return nil
+	return found
 }
 
-func checkRange(from, to time.Time) []wattline.FieldError {
+func checkRange(from, to time.Time) (found wattline.Faults) {
 	const maxYear = 2200
 	switch {
 	case from.UnixMilli() < oldestMilli || to.Year() > maxYear:
-		return []wattline.FieldError{{Field: "from", Reason: "must lie between the years 2000 and 2199, and to as well"}}
+		found.Add("from", "must lie between the years 2000 and 2199, and to as well")
 	case !from.Before(to):
-		return []wattline.FieldError{{Field: "to", Reason: "must come after from"}}
+		found.Add("to", "must come after from")
 	}
-	return nil
-}
-
-func invalid(found []wattline.FieldError) error {
-	if len(found) == 0 {
-		return nil
-	}
-	return wattline.Invalid(found...)
+	return found
 }
