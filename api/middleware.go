@@ -25,7 +25,7 @@ const requestIDHeader = "X-Request-Id"
 // refused, recovered from panics, counted, timed and logged.
 func (g *Gateway) around(c *gin.Context) {
 	start := time.Now()
-	c.Header(requestIDHeader, requestID(c.Request.Header[requestIDHeader]))
+	c.Header(requestIDHeader, requestID(c.Request))
 	c.Header("Cache-Control", "no-store")
 	defer g.finish(c, start)
 	defer func() {
@@ -55,16 +55,29 @@ func (g *Gateway) refuse(c *gin.Context, err error) {
 	c.Abort()
 }
 
-// requestID takes the client's id where it is one sane word, else makes one.
-func requestID(given []string) string {
+// withinKey is where a request that another one is made of carries that one's id.
+type withinKey struct{}
+
+// requestID is always one of our own: what a client may choose must not tie its
+// requests to those of others in the log or the audit.
+func requestID(r *http.Request) string {
+	if outer, is := r.Context().Value(withinKey{}).(string); is {
+		return outer
+	}
+	return rand.Text()
+}
+
+// clientRequestID is the client's own id, for the log, where it is one sane word.
+func clientRequestID(r *http.Request) string {
 	const longest = 64
-	if len(given) != 1 || given[0] == "" || len(given[0]) > longest {
-		return rand.Text()
+	given := r.Header[requestIDHeader]
+	if len(given) != 1 || len(given[0]) > longest {
+		return ""
 	}
 	for _, char := range []byte(given[0]) {
 		word := char >= 'a' && char <= 'z' || char >= 'A' && char <= 'Z' || char >= '0' && char <= '9'
 		if !word && char != '-' && char != '_' && char != '.' {
-			return rand.Text()
+			return ""
 		}
 	}
 	return given[0]
@@ -126,7 +139,8 @@ func (g *Gateway) finish(c *gin.Context, start time.Time) {
 		slog.String("request_id", idOf(c)), slog.String("method", methodLabel(c.Request.Method)),
 		slog.String("route", route), slog.String("path", shortened(c.Request.URL.Path)),
 		slog.Int("status", status), slog.Int("bytes", max(c.Writer.Size(), 0)),
-		slog.Duration("duration", took), slog.String("remote", c.Request.RemoteAddr))
+		slog.Duration("duration", took), slog.String("remote", c.Request.RemoteAddr),
+		slog.String("client_request_id", clientRequestID(c.Request)))
 }
 
 // methodLabel keeps invented methods from becoming metrics.

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"net/http"
 
 	"github.com/gin-gonic/gin"
@@ -19,8 +20,8 @@ func (g *Gateway) olderRoutes() []route {
 	layer := compat.New(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { g.engine.ServeHTTP(w, r) }))
 	older := func(handle func(http.ResponseWriter, *http.Request, string) error) handler {
 		return func(c *gin.Context) error {
-			c.Request.Header.Set(requestIDHeader, idOf(c)) // one id for all of it
-			return handle(c.Writer, c.Request, c.Param("path"))
+			r := c.Request.WithContext(context.WithValue(c.Request.Context(), withinKey{}, idOf(c))) // one id for all of it
+			return handle(c.Writer, r, c.Param("path"))
 		}
 	}
 	return []route{

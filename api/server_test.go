@@ -76,9 +76,13 @@ func TestWhatIsNotThereIsAProblemToo(t *testing.T) {
 	}
 }
 
-func TestARequestKeepsASaneIDAndElseGetsOne(t *testing.T) {
-	o := open(t)
-	for given, kept := range map[string]bool{
+func TestARequestHasAnIDOfOursAndTheClientsIsLoggedWhereItIsSane(t *testing.T) {
+	var log bytes.Buffer
+	var mu sync.Mutex
+	o := open(t, func(options *api.Options) {
+		options.Log = slog.New(slog.NewTextHandler(lockedWriter{&mu, &log}, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	})
+	for given, logged := range map[string]bool{
 		"abc-1.2_X": true, "": false, "a b": false, "a\r\nb": false, strings.Repeat("x", 65): false, "é": false,
 	} {
 		r := request("GET", "/-/healthy", "")
@@ -86,8 +90,19 @@ func TestARequestKeepsASaneIDAndElseGetsOne(t *testing.T) {
 			r.Header["X-Request-Id"] = []string{given}
 		}
 		got := o.send(t, r).header.Get("X-Request-Id")
-		if (got == given) != kept || len(got) < 3 {
+		if got == given || len(got) < 26 {
 			t.Errorf("%q becomes %q", given, got)
+		}
+		mu.Lock()
+		_, line, _ := strings.Cut(log.String(), "request_id="+got)
+		mu.Unlock()
+		line, _, _ = strings.Cut(line, "\n")
+		want := ` client_request_id=""`
+		if logged {
+			want = " client_request_id=" + given
+		}
+		if !strings.HasSuffix(line, want) {
+			t.Errorf("%q is logged as %s", given, line)
 		}
 	}
 }
