@@ -80,7 +80,7 @@ func (p *params) kinds() []live.Kind {
 // openSocket godoc
 //
 //	@Summary		Live events over WebSocket
-//	@Description	A WebSocket connection on which a client subscribes and unsubscribes while it is open, by selectors and types. Messages are JSON objects; both sides' are in the guide to live data. Browsers sign in with their session's cookie, from pages of the gateway's own origin or a configured one; others with the header Authorization. The gateway closes with 4401 when the token or session ends, 4403 when its rights do, 4429 when the client is too slow, 1001 when the gateway ends.
+//	@Description	A WebSocket connection on which a client subscribes and unsubscribes while it is open, by selectors and types. Messages are JSON objects; both sides' are in the guide to live data. Browsers sign in with their session's cookie, from pages of the gateway's own origin alone; others with the header Authorization. The gateway closes with 4401 when the token or session ends, 4403 when its rights do, 4429 when the client is too slow, 1001 when the gateway ends.
 //	@ID				openSocket
 //	@Tags			live
 //	@Produce		json

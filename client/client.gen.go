@@ -2799,7 +2799,7 @@ type ClientInterface interface {
 
 	// OpenSocket Live events over WebSocket
 	//
-	// A WebSocket connection on which a client subscribes and unsubscribes while it is open, by selectors and types. Messages are JSON objects; both sides' are in the guide to live data. Browsers sign in with their session's cookie, from pages of the gateway's own origin or a configured one; others with the header Authorization. The gateway closes with 4401 when the token or session ends, 4403 when its rights do, 4429 when the client is too slow, 1001 when the gateway ends.
+	// A WebSocket connection on which a client subscribes and unsubscribes while it is open, by selectors and types. Messages are JSON objects; both sides' are in the guide to live data. Browsers sign in with their session's cookie, from pages of the gateway's own origin alone; others with the header Authorization. The gateway closes with 4401 when the token or session ends, 4403 when its rights do, 4429 when the client is too slow, 1001 when the gateway ends.
 	//
 	// Corresponds with GET /api/v1/live (the `OpenSocket` operationId).
 	OpenSocket(ctx context.Context, params *OpenSocketParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -3752,7 +3752,7 @@ func (c *Client) StreamEvents(ctx context.Context, params *StreamEventsParams, r
 
 // OpenSocket Live events over WebSocket
 //
-// A WebSocket connection on which a client subscribes and unsubscribes while it is open, by selectors and types. Messages are JSON objects; both sides' are in the guide to live data. Browsers sign in with their session's cookie, from pages of the gateway's own origin or a configured one; others with the header Authorization. The gateway closes with 4401 when the token or session ends, 4403 when its rights do, 4429 when the client is too slow, 1001 when the gateway ends.
+// A WebSocket connection on which a client subscribes and unsubscribes while it is open, by selectors and types. Messages are JSON objects; both sides' are in the guide to live data. Browsers sign in with their session's cookie, from pages of the gateway's own origin alone; others with the header Authorization. The gateway closes with 4401 when the token or session ends, 4403 when its rights do, 4429 when the client is too slow, 1001 when the gateway ends.
 //
 // Corresponds with GET /api/v1/live (the `OpenSocket` operationId).
 func (c *Client) OpenSocket(ctx context.Context, params *OpenSocketParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -7947,7 +7947,7 @@ type ClientWithResponsesInterface interface {
 
 	// OpenSocketWithResponse Live events over WebSocket
 	//
-	// A WebSocket connection on which a client subscribes and unsubscribes while it is open, by selectors and types. Messages are JSON objects; both sides' are in the guide to live data. Browsers sign in with their session's cookie, from pages of the gateway's own origin or a configured one; others with the header Authorization. The gateway closes with 4401 when the token or session ends, 4403 when its rights do, 4429 when the client is too slow, 1001 when the gateway ends.
+	// A WebSocket connection on which a client subscribes and unsubscribes while it is open, by selectors and types. Messages are JSON objects; both sides' are in the guide to live data. Browsers sign in with their session's cookie, from pages of the gateway's own origin alone; others with the header Authorization. The gateway closes with 4401 when the token or session ends, 4403 when its rights do, 4429 when the client is too slow, 1001 when the gateway ends.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -13956,7 +13956,7 @@ func (c *ClientWithResponses) StreamEventsWithResponse(ctx context.Context, para
 
 // OpenSocketWithResponse Live events over WebSocket
 //
-// A WebSocket connection on which a client subscribes and unsubscribes while it is open, by selectors and types. Messages are JSON objects; both sides' are in the guide to live data. Browsers sign in with their session's cookie, from pages of the gateway's own origin or a configured one; others with the header Authorization. The gateway closes with 4401 when the token or session ends, 4403 when its rights do, 4429 when the client is too slow, 1001 when the gateway ends.
+// A WebSocket connection on which a client subscribes and unsubscribes while it is open, by selectors and types. Messages are JSON objects; both sides' are in the guide to live data. Browsers sign in with their session's cookie, from pages of the gateway's own origin alone; others with the header Authorization. The gateway closes with 4401 when the token or session ends, 4403 when its rights do, 4429 when the client is too slow, 1001 when the gateway ends.
 //
 // Returns a wrapper object for the known response body format(s).
 //

@@ -391,12 +391,27 @@ func TestASocketIsClosedWithAReason(t *testing.T) {
 
 func TestASocketIsNotForPagesOfElsewhere(t *testing.T) {
 	d := openDoor(t, live.Options{})
-	for origin, status := range map[string]int{
-		d.URL: 101, "https://dashboard.example": 101, "https://evil.example": 403, "null": 403, "http://dashboard.example": 403,
+	cookie, token := http.Header{"Cookie": {"wattline_session=x"}}, http.Header{"Authorization": {"Bearer x"}}
+	for _, c := range []struct {
+		origin string
+		with   http.Header
+		status int
+	}{
+		{d.URL, cookie, 101},
+		{d.URL, token, 101},
+		{strings.Replace(d.URL, "http:", "https:", 1), cookie, 403},
+		{"https://dashboard.example", cookie, 403},
+		{"https://dashboard.example", token, 101},
+		{"http://dashboard.example", token, 403},
+		{"https://evil.example", token, 403},
+		{"https://evil.example", cookie, 403},
+		{"null", token, 403},
 	} {
-		conn, response, err := websocket.Dial(t.Context(), d.URL+"/socket", &websocket.DialOptions{HTTPHeader: http.Header{"Origin": {origin}}})
-		if response == nil || response.StatusCode != status {
-			t.Errorf("%s: %v", origin, err)
+		header := c.with.Clone()
+		header.Set("Origin", c.origin)
+		conn, response, err := websocket.Dial(t.Context(), d.URL+"/socket", &websocket.DialOptions{HTTPHeader: header})
+		if response == nil || response.StatusCode != c.status {
+			t.Errorf("%+v: %v", c, err)
 		} else if response.Body != nil {
 			_ = response.Body.Close()
 		}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -15,6 +14,7 @@ import (
 
 	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/internal/access"
+	"github.com/wattline/wattline/internal/https"
 	"github.com/wattline/wattline/internal/pause"
 )
 
@@ -32,8 +32,9 @@ const (
 type Socket struct {
 	// Who listens, as in [Stream].
 	Who func() (access.Principal, error)
-	// Origins are those, besides the gateway's own host, whose pages may connect:
-	// https://dashboard.example. A browser sends its cookie along from any page.
+	// Origins are those, besides the gateway's own, whose pages may connect with a token:
+	// https://dashboard.example. A browser sends its cookie along from any page, so that
+	// with a session only the gateway's own pages may.
 	Origins []string
 }
 
@@ -69,13 +70,16 @@ func mayUpgrade(r *http.Request, origins []string) error {
 		return wattline.Invalid(wattline.FieldError{Field: "Sec-WebSocket-Version", Reason: "must be 13"})
 	}
 	origin := r.Header.Get("Origin")
-	if origin == "" || slices.Contains(origins, origin) {
+	own := "http://" + r.Host
+	if https.Used(r) {
+		own = "https://" + r.Host
+	}
+	_, withToken := r.Header["Authorization"]
+	if origin == "" || strings.EqualFold(origin, own) || withToken && slices.Contains(origins, origin) {
 		return nil
 	}
-	if page, err := url.Parse(origin); err != nil || !strings.EqualFold(page.Host, r.Host) {
-		return wattline.Errorf(wattline.CodeForbidden, "pages of %.80q may not connect", origin)
-	}
-	return nil
+	return wattline.Errorf(wattline.CodeForbidden,
+		"pages of %.80q may not connect: they are not of %s (behind a proxy with TLS, set trusted_proxies), or have no token of their own", origin, own)
 }
 
 // connection is a WebSocket client.
