@@ -132,11 +132,32 @@ func ParseHead(text string) (Head, error) {
 
 var errHead = errors.New("must be a number, a colon and 64 hexadecimal digits, as wattline audit verify prints them")
 
-// markOf is head or base.
-func markOf(ctx context.Context, tx *sql.Tx, name string) (Head, error) {
+// The marks of a chain: its last record, and the last one that was removed because of
+// its age.
+const (
+	headMark = "head"
+	baseMark = "base"
+)
+
+// errNoMark is in the chain where a mark is not in the file. Each is there from the
+// beginning.
+var errNoMark = errors.New("was removed from the file, by hand or by damage; wattline audit verify says what else is missing")
+
+// queryer is a file or a transaction.
+type queryer interface {
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+func markOf(ctx context.Context, from queryer, name string) (Head, error) {
 	var mark Head
-	err := tx.QueryRowContext(ctx, `SELECT seq, hash FROM marks WHERE name = ?`, name).Scan(&mark.Seq, sqlite.Hash(&mark.Hash))
-	return mark, err
+	err := from.QueryRowContext(ctx, `SELECT seq, hash FROM marks WHERE name = ?`, name).Scan(&mark.Seq, sqlite.Hash(&mark.Hash))
+	if errors.Is(err, sql.ErrNoRows) {
+		err = errNoMark
+	}
+	if err != nil {
+		return Head{}, fmt.Errorf("the audit's mark %q %w", name, err)
+	}
+	return mark, nil
 }
 
 func setMark(ctx context.Context, tx *sql.Tx, name string, mark Head) error {
@@ -145,10 +166,7 @@ func setMark(ctx context.Context, tx *sql.Tx, name string, mark Head) error {
 }
 
 // Head is the last record that is on disk.
-func (l *Log) Head(ctx context.Context) (head Head, err error) {
-	err = l.db.Reader().QueryRowContext(ctx, `SELECT seq, hash FROM marks WHERE name = 'head'`).Scan(&head.Seq, sqlite.Hash(&head.Hash))
-	return head, err
-}
+func (l *Log) Head(ctx context.Context) (Head, error) { return markOf(ctx, l.db.Reader(), headMark) }
 
 func toValid(text string) string { return strings.ToValidUTF8(text, "\uFFFD") }
 
@@ -164,7 +182,7 @@ func (l *Log) Write(ctx context.Context, entries ...Entry) error {
 
 // add puts entries behind the head.
 func add(ctx context.Context, tx *sql.Tx, now wattline.Time, entries []Entry) error {
-	head, err := markOf(ctx, tx, "head")
+	head, err := markOf(ctx, tx, headMark)
 	if err != nil {
 		return err
 	}
@@ -185,7 +203,7 @@ func add(ctx context.Context, tx *sql.Tx, now wattline.Time, entries []Entry) er
 		}
 		head = next
 	}
-	return setMark(ctx, tx, "head", head)
+	return setMark(ctx, tx, headMark, head)
 }
 
 // Close ends it. What Run has not written is lost, so Run ends first.

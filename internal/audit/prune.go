@@ -40,7 +40,7 @@ func (l *Log) Prune(ctx context.Context, now time.Time) error {
 		if err != nil || removed == 0 {
 			return err
 		}
-		if err := setMark(ctx, tx, "base", base); err != nil {
+		if err := setMark(ctx, tx, baseMark, base); err != nil {
 			return err
 		}
 		l.log.Info("old records of the audit were removed", "records", removed, "last_removed", base.String())

@@ -3,6 +3,7 @@ package audit
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -68,11 +69,11 @@ func (v *verifier) fault(format string, args ...any) {
 }
 
 func (v *verifier) run(ctx context.Context, tx *sql.Tx) error {
-	base, err := markOf(ctx, tx, "base")
+	base, err := v.mark(ctx, tx, baseMark)
 	if err != nil {
 		return err
 	}
-	head, err := markOf(ctx, tx, "head")
+	head, err := v.mark(ctx, tx, headMark)
 	if err != nil {
 		return err
 	}
@@ -109,6 +110,20 @@ func (v *verifier) run(ctx context.Context, tx *sql.Tx) error {
 	}
 	v.report.Head = v.last.String()
 	return nil
+}
+
+// mark is one of the file, or that of a new one where it is missing, which is a fault.
+func (v *verifier) mark(ctx context.Context, tx *sql.Tx, name string) (Head, error) {
+	mark, err := markOf(ctx, tx, name)
+	if !errors.Is(err, errNoMark) {
+		return mark, err
+	}
+	means := map[string]string{
+		headMark: "which record was the last is not known: hold the audit against a head that was kept elsewhere (--head)",
+		baseMark: "from where on records were kept is not known: it is taken for the first",
+	}
+	v.fault("the mark %q was removed from the file: %s", name, means[name])
+	return mark, nil
 }
 
 // link is a record as it is in the file.

@@ -83,7 +83,10 @@ func TestVerify(t *testing.T) {
 		"the beginning was taken out as if by age": {[]string{
 			`UPDATE marks SET seq = 3, hash = (SELECT hash FROM records WHERE seq = 3) WHERE name = 'base'`, `DELETE FROM records WHERE seq <= 3`,
 		}, "no record vouches for the removal of records 1 to 3"},
-		"all was taken out": {[]string{`DELETE FROM records`}, "records 1 to 10 are missing at the end"},
+		"the mark of the end was taken out":       {[]string{`DELETE FROM marks WHERE name = 'head'`}, `the mark "head" was removed from the file: which record was the last is not known`},
+		"the mark of the beginning was taken out": {[]string{`DELETE FROM marks WHERE name = 'base'`}, `the mark "base" was removed from the file`},
+		"both, and the beginning with it":         {[]string{`DELETE FROM marks`, `DELETE FROM records WHERE seq <= 3`}, "records 1 to 3 are missing"},
+		"all was taken out":                       {[]string{`DELETE FROM records`}, "records 1 to 10 are missing at the end"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path, _ := chain(t, 10)
@@ -126,6 +129,21 @@ func TestVerifyAgainstAHeadThatIsKnown(t *testing.T) {
 		}
 		if report := verify(t, path, head); len(report.Faults) != 1 || !strings.Contains(report.Faults[0], "record 10 is not the one that was the head") {
 			t.Errorf("%+v", report)
+		}
+	})
+	t.Run("finds that the end was cut off together with its mark", func(t *testing.T) {
+		path, head := chain(t, 10)
+		tamper(t, path, `DELETE FROM records WHERE seq > 8`, `DELETE FROM marks WHERE name = 'head'`)
+		if report := verify(t, path, head); !slices.Contains(report.Faults, "records 9 to 10 are missing at the end") {
+			t.Errorf("%+v", report)
+		}
+	})
+	t.Run("is what a file without marks asks for when something is to be added", func(t *testing.T) {
+		path, _ := chain(t, 10)
+		tamper(t, path, `DELETE FROM marks`)
+		l := open(t, audit.Options{Path: path})
+		if err := l.Write(t.Context(), entry("desk-1")); err == nil || !strings.Contains(err.Error(), `mark "head" was removed`) || !strings.Contains(err.Error(), "wattline audit verify") {
+			t.Errorf("%v", err)
 		}
 	})
 	t.Run("of a file that is not there is an error", func(t *testing.T) {
