@@ -1,6 +1,5 @@
 package wattline
 
-
 // The verbs of the queries, by component.
 const (
 	VerbList        = "list"        // registry: ListQuery → DevicePage

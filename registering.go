@@ -1,6 +1,5 @@
 package wattline
 
-
 // The verbs by which the registry is changed.
 const (
 	VerbPut    = "put"    // registry: PutQuery → Device
