@@ -8,22 +8,24 @@ import (
 
 func (r *responder) count(outcome string) { r.bus.metrics.requests.With(outcome).Inc() }
 
+// sent is a wattline.Reply whose body is not encoded yet, so that it is encoded once.
+type sent struct {
+	V        int             `json:"v"`
+	ID       string          `json:"id"`
+	Instance string          `json:"instance"`
+	Error    *wattline.Error `json:"error"`
+	Body     any             `json:"body,omitempty"`
+}
+
 // encode makes the reply, in which details of internal errors have no place.
 func (r *responder) encode(to wattline.Topic, body any, err error) []byte {
-	reply := wattline.Reply{
-		V:        wattline.EnvelopeVersion,
-		ID:       to.ID,
-		Instance: r.bus.options.Instance,
-		Error:    r.shown(to, err),
-	}
-	if body == nil {
-		body = struct{}{}
-	}
-	if reply.Error == nil {
-		var fault error
-		if reply.Body, fault = r.bus.encode(body); fault != nil {
-			reply.Error, reply.Body = r.shown(to, internal(fault)), nil
-		}
+	reply := sent{V: wattline.EnvelopeVersion, ID: to.ID, Instance: r.bus.options.Instance, Error: r.shown(to, err)}
+	switch {
+	case reply.Error != nil:
+	case body == nil:
+		reply.Body = struct{}{}
+	default:
+		reply.Body = body
 	}
 	data, fault := r.bus.encode(reply)
 	if fault == nil {

@@ -18,6 +18,7 @@ type csvWriter[T any] struct {
 	to    io.Writer
 	table Table[T]
 	text  []byte
+	clock clock
 }
 
 func newCSV[T any](w io.Writer, table Table[T], continued bool) *csvWriter[T] {
@@ -48,7 +49,12 @@ func (c *csvWriter[T]) Write(rows []T) error {
 func (c *csvWriter[T]) line(row *T) error {
 	for i := range c.table.Columns {
 		column := &c.table.Columns[i]
-		c.text = column.Kind.appendCSV(separated(c.text, i), column.Of(row))
+		c.text = separated(c.text, i)
+		if value := column.Of(row); value.known && column.Kind == Moment {
+			c.text = c.clock.append(c.text, value.number)
+		} else {
+			c.text = column.Kind.appendCSV(c.text, value)
+		}
 	}
 	c.text = append(c.text, "\r\n"...)
 	if len(c.text) < chunk {
@@ -64,6 +70,27 @@ func (c *csvWriter[T]) flush() error {
 }
 
 func (c *csvWriter[T]) Close() error { return c.flush() }
+
+// clock writes times, most of which lie in the same minute as the one before.
+type clock struct {
+	minute int64  // since 1970
+	prefix []byte // its text, up to the seconds
+}
+
+func (c *clock) append(text []byte, ms int64) []byte {
+	const perMinute, rest = 60_000, "05.000Z"
+	minute, left := ms/perMinute, ms%perMinute
+	if left < 0 {
+		return wattline.AtMilli(ms).Append(text)
+	}
+	if minute != c.minute || c.prefix == nil {
+		whole := wattline.AtMilli(minute * perMinute).Append(c.prefix[:0])
+		c.minute, c.prefix = minute, whole[:len(whole)-len(rest)]
+	}
+	digit := func(unit int64) byte { return byte('0' + left/unit%10) }
+	text = append(text, c.prefix...)
+	return append(text, digit(10_000), digit(1000), '.', digit(100), digit(10), digit(1), 'Z')
+}
 
 func (k Kind) appendCSV(text []byte, value Value) []byte {
 	if !value.known {

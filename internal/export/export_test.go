@@ -134,7 +134,7 @@ func rows() *rapid.Generator[[]row] {
 	one := rapid.Custom(func(t *rapid.T) row {
 		r := row{
 			Name:  rapid.OneOf(rapid.SampledFrom([]string{"desk-1", "hq/f1", "", " a", "\"", "a\r\nb", "-1", "Büro", "a:b"}), rapid.String()).Draw(t, "name"),
-			Time:  wattline.AtMilli(rapid.Int64Range(946_684_800_000, 4_000_000_000_000).Draw(t, "time")),
+			Time:  wattline.AtMilli(rapid.OneOf(rapid.Int64Range(1_774_699_200_000, 1_774_699_320_000), rapid.Int64Range(946_684_800_000, 4_000_000_000_000)).Draw(t, "time")), // often in the same minute
 			Count: rapid.Int64().Draw(t, "count"), Doubtful: rapid.Bool().Draw(t, "doubtful"),
 			Relay: wattline.RelayOf(rapid.Bool().Draw(t, "relay")),
 		}
