@@ -17,11 +17,15 @@ type outcome[T any] struct {
 	err  error
 }
 
+// pagesAhead is how many pages of a part wait to be taken, besides the one that is asked
+// for: enough that two are asked for at most times.
+const pagesAhead = 3
+
 // pages hands out all pages in their order, until the last one, an error or the end of
 // the context. While the pages of one part are taken, those of the next are asked for.
 func (s stream[T]) pages(ctx context.Context, running *sync.WaitGroup, first page[T]) iter.Seq[outcome[T]] {
 	start := func(fetch fetch[T], first *page[T]) <-chan outcome[T] {
-		out := make(chan outcome[T])
+		out := make(chan outcome[T], pagesAhead)
 		running.Go(func() {
 			defer close(out)
 			fetch.all(ctx, first, out)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"math"
 	"path/filepath"
 	"testing"
 	"time"
@@ -188,13 +189,15 @@ func answer[T any](b *testing.B, ask func(context.Context, json.RawMessage) (any
 // best is the shortest of some tries, without what else this machine does.
 func best(b *testing.B, do func()) time.Duration {
 	b.Helper()
-	var shortest time.Duration
-	for try := range asked {
+	return bestOf(asked, do)
+}
+
+func bestOf(tries int, do func()) time.Duration {
+	shortest := time.Duration(math.MaxInt64)
+	for range tries {
 		began := time.Now()
 		do()
-		if took := time.Since(began); try == 0 || took < shortest {
-			shortest = took
-		}
+		shortest = min(shortest, time.Since(began))
 	}
 	return shortest
 }
