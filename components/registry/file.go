@@ -41,44 +41,34 @@ func openFile(ctx context.Context, path string, log *slog.Logger) (file, error) 
 
 // devices returns those that were published last, sorted by id.
 func (f file) devices(ctx context.Context) ([]wattline.Device, error) {
-	rows, err := f.db.Reader().QueryContext(ctx, "SELECT description FROM devices")
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
 	var devices []wattline.Device
-	for rows.Next() {
+	err := sqlite.Rows(f.db.Reader().QueryContext(ctx, "SELECT description FROM devices")).Each(func(rows *sql.Rows) error {
 		var description []byte
 		var device wattline.Device
 		if err := rows.Scan(&description); err != nil {
-			return nil, err
+			return err
 		}
 		if err := json.Unmarshal(description, &device); err != nil {
-			return nil, fmt.Errorf("description of a device: %w", err)
+			return fmt.Errorf("description of a device: %w", err)
 		}
 		device.Source = cmp.Or(device.Source, wattline.SourceConfiguration) // all were, once
 		devices = append(devices, device)
-	}
+		return nil
+	})
 	slices.SortFunc(devices, byID)
-	return devices, rows.Err()
+	return devices, err
 }
 
 // removed returns the ids that were removed lately.
 func (f file) removed(ctx context.Context) ([]string, error) {
-	rows, err := f.db.Reader().QueryContext(ctx, "SELECT id FROM removed ORDER BY id")
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
 	var ids []string
-	for rows.Next() {
+	err := sqlite.Rows(f.db.Reader().QueryContext(ctx, "SELECT id FROM removed ORDER BY id")).Each(func(rows *sql.Rows) error {
 		var id string
-		if err := rows.Scan(&id); err != nil {
-			return nil, err
-		}
+		err := rows.Scan(&id)
 		ids = append(ids, id)
-	}
-	return ids, rows.Err()
+		return err
+	})
+	return ids, err
 }
 
 // former is what a device was when it was removed; false where none of that id was.

@@ -73,12 +73,9 @@ func (a *Accounts) load(ctx context.Context) error {
 }
 
 func (a *Accounts) loadTokens(ctx context.Context, tx *sql.Tx, before, next *known) error {
-	rows, err := tx.QueryContext(ctx, `SELECT hash, name, role, scope, expires_ms, coalesce(used_ms, 0) FROM tokens WHERE revoked_ms IS NULL`)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
+	return sqlite.Rows(tx.QueryContext(ctx, `
+		SELECT hash, name, role, scope, expires_ms, coalesce(used_ms, 0)
+		FROM tokens WHERE revoked_ms IS NULL`)).Each(func(rows *sql.Rows) error {
 		var key digest
 		var name, role, scope string
 		var expires sql.NullInt64
@@ -89,23 +86,18 @@ func (a *Accounts) loadTokens(ctx context.Context, tx *sql.Tx, before, next *kno
 		principal, err := principalOf(tokenPrincipal(name), role, scope)
 		if err != nil {
 			a.log.Error("a token is not accepted", "token", name, "error", err)
-			continue
+		} else {
+			next.tokens[key] = &credential{principal: principal, expires: instant(expires), use: useOf(before.tokens[key], used)}
 		}
-		next.tokens[key] = &credential{principal: principal, expires: instant(expires), use: useOf(before.tokens[key], used)}
-	}
-	return rows.Err()
+		return nil
+	})
 }
 
 func (a *Accounts) loadSessions(ctx context.Context, tx *sql.Tx, before, next *known) error {
-	rows, err := tx.QueryContext(ctx, `
+	return sqlite.Rows(tx.QueryContext(ctx, `
 		SELECT hash, principal, coalesce(users.role, sessions.role), coalesce(users.scope, sessions.scope),
 			expires_ms, used_ms
-		FROM sessions LEFT JOIN users ON users.name = sessions.user`)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
+		FROM sessions LEFT JOIN users ON users.name = sessions.user`)).Each(func(rows *sql.Rows) error {
 		var key digest
 		var name, role, scope string
 		var expires sql.NullInt64
@@ -116,13 +108,13 @@ func (a *Accounts) loadSessions(ctx context.Context, tx *sql.Tx, before, next *k
 		principal, err := principalOf(name, role, scope)
 		if err != nil {
 			a.log.Error("a session is not accepted", "of", name, "error", err)
-			continue
+		} else {
+			next.sessions[key] = &credential{
+				principal: principal, expires: instant(expires), idle: a.options.SessionIdle, use: useOf(before.sessions[key], used),
+			}
 		}
-		next.sessions[key] = &credential{
-			principal: principal, expires: instant(expires), idle: a.options.SessionIdle, use: useOf(before.sessions[key], used),
-		}
-	}
-	return rows.Err()
+		return nil
+	})
 }
 
 // principalOf refuses what another version may have written: what is not

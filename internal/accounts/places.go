@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"time"
+
+	"github.com/wattline/wattline/internal/sqlite"
 )
 
 // place is where a user has signed in before: an office behind one address has many.
@@ -18,20 +20,15 @@ const (
 )
 
 func loadPlaces(ctx context.Context, tx *sql.Tx, next *known) error {
-	rows, err := tx.QueryContext(ctx, `SELECT user, address, used_ms FROM places`)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
+	return sqlite.Rows(tx.QueryContext(ctx, `SELECT user, address, used_ms FROM places`)).Each(func(rows *sql.Rows) error {
 		var p place
 		var used int64
 		if err := rows.Scan(&p.user, &p.address, &used); err != nil {
 			return err
 		}
 		next.places[p] = time.UnixMilli(used).Add(placeLife)
-	}
-	return rows.Err()
+		return nil
+	})
 }
 
 // note keeps that a user has signed in somewhere.

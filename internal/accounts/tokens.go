@@ -122,20 +122,13 @@ const selectTokens = `SELECT id, name, role, scope, created_ms, expires_ms, used
 // Tokens are all of them in the order of their ids, revoked ones too until they are
 // cleared away.
 func (a *Accounts) Tokens(ctx context.Context) ([]Token, error) {
-	rows, err := a.db.Reader().QueryContext(ctx, selectTokens+`ORDER BY id`)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
 	tokens := []Token{}
-	for rows.Next() {
+	err := sqlite.Rows(a.db.Reader().QueryContext(ctx, selectTokens+`ORDER BY id`)).Each(func(rows *sql.Rows) error {
 		token, err := a.scanToken(rows)
-		if err != nil {
-			return nil, err
-		}
 		tokens = append(tokens, token)
-	}
-	return tokens, rows.Err()
+		return err
+	})
+	return tokens, err
 }
 
 // Token is that of an id; CodeNotFound if there is none.

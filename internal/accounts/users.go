@@ -11,6 +11,7 @@ import (
 
 	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/internal/access"
+	"github.com/wattline/wattline/internal/sqlite"
 )
 
 // User is what is told of somebody with a password; the password is not.
@@ -106,20 +107,13 @@ const selectUsers = `SELECT name, role, scope, created_ms, changed_ms FROM users
 
 // Users are all of them in the order of their names.
 func (a *Accounts) Users(ctx context.Context) ([]User, error) {
-	rows, err := a.db.Reader().QueryContext(ctx, selectUsers+`ORDER BY name`)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
 	users := []User{}
-	for rows.Next() {
+	err := sqlite.Rows(a.db.Reader().QueryContext(ctx, selectUsers+`ORDER BY name`)).Each(func(rows *sql.Rows) error {
 		user, err := scanUser(rows)
-		if err != nil {
-			return nil, err
-		}
 		users = append(users, user)
-	}
-	return users, rows.Err()
+		return err
+	})
+	return users, err
 }
 
 // User is that of a name; CodeNotFound if there is none.

@@ -2,11 +2,13 @@ package audit
 
 import (
 	"context"
+	"database/sql"
 	"encoding/hex"
 	"encoding/json"
 	"strings"
 
 	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/internal/sqlite"
 )
 
 // Query chooses records: those for which all that is set is true.
@@ -29,22 +31,15 @@ func (l *Log) Records(ctx context.Context, query Query) ([]Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows, err := l.db.Reader().QueryContext(ctx, `
-		SELECT seq, at_ms, who, address, action, device, outcome, code, request_id, detail, before, hash
-		FROM records WHERE `+where+` ORDER BY seq DESC LIMIT ?`, append(args, query.Limit)...)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
 	records := []Record{}
-	for rows.Next() {
+	err = sqlite.Rows(l.db.Reader().QueryContext(ctx, selectRecords+`
+		WHERE `+where+` ORDER BY seq DESC LIMIT ?`, append(args, query.Limit)...)).Each(func(rows *sql.Rows) error {
 		var r link
-		if err := r.scan(rows); err != nil {
-			return nil, err
-		}
+		err := r.scan(rows)
 		records = append(records, r.record())
-	}
-	return records, rows.Err()
+		return err
+	})
+	return records, err
 }
 
 func (l *link) record() Record {

@@ -79,20 +79,15 @@ func (v *verifier) run(ctx context.Context, tx *sql.Tx) error {
 	}
 	v.last, v.signed, v.report.First = base, base.Seq == 0, base.Seq+1
 	v.heads = append(slices.Clone(v.heads), head)
-	rows, err := tx.QueryContext(ctx, `
-		SELECT seq, at_ms, who, address, action, device, outcome, code, request_id, detail, before, hash FROM records ORDER BY seq`)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
+	err = sqlite.Rows(tx.QueryContext(ctx, selectRecords+`ORDER BY seq`)).Each(func(rows *sql.Rows) error {
 		var r link
 		if err := r.scan(rows); err != nil {
 			return err
 		}
 		v.follow(r, base)
-	}
-	if err := rows.Err(); err != nil {
+		return nil
+	})
+	if err != nil {
 		return err
 	}
 	if !v.signed {
@@ -133,6 +128,9 @@ type link struct {
 	seq          int64
 	before, hash digest
 }
+
+// selectRecords has the columns in the order of scan.
+const selectRecords = `SELECT seq, at_ms, who, address, action, device, outcome, code, request_id, detail, before, hash FROM records `
 
 func (l *link) scan(row interface{ Scan(into ...any) error }) error {
 	var ms int64

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/internal/sqlite"
 )
 
 // migrations make the file. An outcome is empty until it is known. A key has a
@@ -101,7 +102,8 @@ func (l *Log) Heard(result wattline.Result, now time.Time) {
 	})
 }
 
-const columns = "seq, asked_ms, deadline_ms, outcome, late, result"
+// selectCommands has the columns in the order of scan.
+const selectCommands = "SELECT seq, asked_ms, deadline_ms, outcome, late, result FROM commands "
 
 // Find is the commands of a request, by its id, or the one command of that id; in
 // the order of devices. There are none of an id that is not known, or not any more.
@@ -109,11 +111,7 @@ func (l *Log) Find(ctx context.Context, id string) ([]wattline.CommandRecord, er
 	if err := l.settle(ctx); err != nil {
 		return nil, err
 	}
-	rows, err := l.db.Reader().QueryContext(ctx, "SELECT "+columns+" FROM commands WHERE batch = ?1 OR id = ?1 ORDER BY device, seq", id)
-	if err != nil {
-		return nil, err
-	}
-	records, _, err := scan(rows)
+	records, _, err := scan(sqlite.Rows(l.db.Reader().QueryContext(ctx, selectCommands+"WHERE batch = ?1 OR id = ?1 ORDER BY device, seq", id)))
 	return records, err
 }
 
@@ -128,40 +126,36 @@ func (l *Log) Of(ctx context.Context, device string, before int64, limit int) (r
 	if before == 0 {
 		before = 1<<63 - 1
 	}
-	rows, err := l.db.Reader().QueryContext(ctx, "SELECT "+columns+` FROM commands
+	records, numbers, err := scan(sqlite.Rows(l.db.Reader().QueryContext(ctx, selectCommands+`
 		WHERE device = ? AND seq < ? AND json_extract(result, '$.code') IS NOT ? ORDER BY seq DESC LIMIT ?`,
-		device, before, string(wattline.CodeNotFound), limit+1)
-	if err != nil {
-		return nil, 0, err
-	}
-	records, numbers, err := scan(rows)
+		device, before, string(wattline.CodeNotFound), limit+1)))
 	if len(records) > limit {
 		records, next = records[:limit], numbers[limit-1]
 	}
 	return records, next, err
 }
 
-func scan(rows *sql.Rows) (records []wattline.CommandRecord, numbers []int64, err error) {
-	defer rows.Close()
+func scan(found sqlite.Answer) (records []wattline.CommandRecord, numbers []int64, err error) {
 	now := time.Now()
-	for rows.Next() {
+	err = found.Each(func(rows *sql.Rows) error {
 		var number, asked, deadline int64
 		var outcome string
 		var result []byte
 		var record wattline.CommandRecord
 		if err := rows.Scan(&number, &asked, &deadline, &outcome, &record.Late, &result); err != nil {
-			return nil, nil, err
+			return err
 		}
 		if err := json.Unmarshal(result, &record.Result); err != nil {
-			return nil, nil, err
+			return err
 		}
 		record.AskedAt = wattline.AtMilli(asked)
 		if outcome == "" {
 			record.Result = unknown(record.Result, deadline, now)
 		}
 		records, numbers = append(records, record), append(numbers, number)
-	}
-	return records, numbers, rows.Err()
+		return nil
+	})
+	return records, numbers, err
 }
 
 // outcomeGrace is how long after its deadline the outcome of a command may still

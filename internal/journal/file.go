@@ -124,10 +124,10 @@ func (f *file) load(ctx context.Context, log *slog.Logger, seed state) (state, e
 	if err != nil {
 		return found, err
 	}
-	if err := each(ctx, db, selectLast, found.readNewest); err != nil {
+	if err := sqlite.Rows(db.QueryContext(ctx, selectLast)).Each(found.readNewest); err != nil {
 		return found, err
 	}
-	if err := each(ctx, db, "SELECT name, seq, forgotten FROM hook", found.readHook); err != nil {
+	if err := sqlite.Rows(db.QueryContext(ctx, "SELECT name, seq, forgotten FROM hook")).Each(found.readHook); err != nil {
 		return found, err
 	}
 	var first, last sql.Null[uint64]
@@ -205,20 +205,6 @@ func (s *state) readHook(rows *sql.Rows) error {
 	err := rows.Scan(&name, &m.seq, &m.forgotten)
 	s.hooks[name] = m
 	return err
-}
-
-func each(ctx context.Context, db *sql.DB, query string, row func(*sql.Rows) error) error {
-	rows, err := db.QueryContext(ctx, query)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		if err := row(rows); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
 }
 
 func values(r wattline.Reading) []any {

@@ -76,15 +76,5 @@ func Salvage(ctx context.Context, path, query string, row func(*sql.Rows) error)
 		return err
 	}
 	defer db.Close()
-	rows, err := db.QueryContext(ctx, query)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		if err := row(rows); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
+	return Rows(db.QueryContext(ctx, query)).Each(row)
 }

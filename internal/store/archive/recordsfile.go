@@ -106,25 +106,21 @@ func (r *records) begin(ctx context.Context) error {
 }
 
 func loadDevices(ctx context.Context, db *sqlite.DB) (map[string]recorded, error) {
-	rows, err := db.Reader().QueryContext(ctx, "SELECT id, number, since FROM device")
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = rows.Close() }()
 	devices := map[string]recorded{}
-	for rows.Next() {
+	err := sqlite.Rows(db.Reader().QueryContext(ctx, "SELECT id, number, since FROM device")).Each(func(rows *sql.Rows) error {
 		var (
 			id    string
 			one   recorded
 			since sql.NullInt32
 		)
 		if err := rows.Scan(&id, &one.number, &since); err != nil {
-			return nil, err
+			return err
 		}
 		one.since, one.known = quarters.Day(since.Int32), since.Valid
 		devices[id] = one
-	}
-	return devices, rows.Err()
+		return nil
+	})
+	return devices, err
 }
 
 // close ends it; calls that run are waited for.
