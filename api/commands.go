@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -58,6 +59,7 @@ type CommandsResponse struct {
 //	@Header			202				{string}	Location	"where the outcomes are"
 //	@Failure		400				{object}	Problem	"invalid"
 //	@Failure		403				{object}	Problem	"forbidden"
+//	@Failure		404				{object}	Problem	"not_found: with Prefer: respond-async or an Idempotency-Key, none of the ids is a device"
 //	@Failure		409				{object}	Problem	"conflict: the same request is under way"
 //	@Failure		413				{object}	Problem	"too_large"
 //	@Failure		415				{object}	Problem	"unsupported_media_type"
@@ -102,12 +104,29 @@ func (g *Gateway) postCommands(c *gin.Context) error {
 	switch {
 	case request.DryRun:
 		return writeJSON(c, CommandsResponse{Results: g.rehearse(ids, o)})
-	case keyed:
-		return g.commandOnce(c, g.claimFor(c, key, request), newBatch(ids, o), async)
-	case async:
-		return g.commandLater(c, newBatch(ids, o))
+	case keyed || async:
+		b := newBatch(ids, o)
+		if err := g.refuseUnknown(c.Request.Context(), b); err != nil {
+			return err
+		}
+		if keyed {
+			return g.commandOnce(c, g.claimFor(c, key, request), b, async)
+		}
+		return g.commandLater(c, b)
 	}
 	return g.commandNow(c, newBatch(ids, o))
+}
+
+// refuseUnknown is the error of a request whose ids nobody has. It is in the audit and
+// not kept on disk otherwise.
+func (g *Gateway) refuseUnknown(ctx context.Context, b batch) error {
+	if len(b.commands) == 0 || len(b.toDevices().commands) > 0 {
+		return nil
+	}
+	for _, command := range b.commands {
+		g.ended(ctx, b.by, b.entry(command.Device), b.view.missing(command.Device))
+	}
+	return b.view.missing(b.commands[0].Device)
 }
 
 // commandNow carries out a batch while the client waits. One that goes away leaves

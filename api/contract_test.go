@@ -170,9 +170,11 @@ func everyKey(t *testing.T, note func(string, int)) {
 	post("k1", `{"selector":{"ids":["desk-1"]},"action":"on"}`)
 	note("postCommands", <-inside)
 	note("postCommands", post("k1", `{"selector":{"ids":["desk-2"]},"action":"on"}`).status)
-	later := request("POST", "/api/v1/commands", `{"selector":{"ids":["nobody"]},"action":"on"}`)
-	later.Header.Set("Prefer", "respond-async")
-	note("postCommands", o.send(t, later).status)
+	for _, id := range []string{"printer-1", "nobody"} {
+		later := request("POST", "/api/v1/commands", `{"selector":{"ids":["`+id+`"]},"action":"on"}`)
+		later.Header.Set("Prefer", "respond-async")
+		note("postCommands", o.send(t, later).status)
+	}
 	note("getCommand", o.get(t, "/api/v1/commands/nobodys").status)
 	o.forget()
 	note("getCommand", o.get(t, one["getCommand"].target).status)

@@ -44,8 +44,8 @@ func newFakeBus() *fakeBus {
 		connected: true,
 		devices:   map[string]wattline.Device{},
 		handlers:  map[int]subscriber{},
-		// One for each topic that the gateway follows.
-		subscribed: make(chan struct{}, 5),
+		// One for each topic that the gateway follows, and one for what it answers.
+		subscribed: make(chan struct{}, 6),
 		instances: []wattline.Presence{
 			{Instance: "agent-1", Status: wattline.PresenceOnline, Roles: []string{wattline.RoleCollector, wattline.RoleController}},
 			{Instance: "hook-1", Status: wattline.PresenceOnline, Roles: []string{wattline.RoleHook}},
@@ -124,6 +124,7 @@ func (b *fakeBus) Instance() string { return "gateway-1" }
 
 func (b *fakeBus) Respond(_ bus.RespondOptions, handle bus.Handler) (func(), error) {
 	b.set(func(b *fakeBus) { b.queries = handle })
+	b.subscribed <- struct{}{}
 	return func() {}, nil
 }
 
