@@ -158,12 +158,8 @@ func (o Options) withDefaults() (Options, error) {
 	if o.OIDC != nil && o.Accounts == nil {
 		return o, errors.New("api: sign-in at a provider without accounts")
 	}
-	if o.Timezone == nil {
-		o.Timezone = time.UTC
-	}
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
+	o.Timezone = cmp.Or(o.Timezone, time.UTC)
+	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
 	o.Site = cmp.Or(o.Site, "default")
 	o.Listen = cmp.Or(o.Listen, DefaultListen)
 	o.Limits = o.Limits.withDefaults()

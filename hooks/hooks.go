@@ -5,6 +5,7 @@
 package hooks
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -58,9 +59,7 @@ func Listen(ctx context.Context, o Options, hook Hook) error {
 	if o.Timeout <= 0 {
 		o.Timeout = defaultTimeout
 	}
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
+	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
 	failures := o.Metrics.CounterVec("wattline_hooks_failures_total",
 		"Readings that a hook could not handle.", "hook").WithLabelValues(o.Name)
 	complain := rate.Sometimes{Interval: complainEvery}

@@ -1,6 +1,7 @@
 package hooks
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 
@@ -17,9 +18,7 @@ func Readings(o Options, take func(context.Context, wattline.Reading)) (cancel f
 	if o.Queue <= 0 {
 		o.Queue = defaultQueue
 	}
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
+	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
 	invalid := o.Metrics.CounterVec("wattline_hooks_invalid_total",
 		"Messages on data topics that are not valid readings.", "hook").WithLabelValues(o.Name)
 	complain := rate.Sometimes{Interval: complainEvery}

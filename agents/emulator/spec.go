@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -84,24 +85,12 @@ func (o Options) withDefaults() Options {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	if o.Speed == 0 {
-		o.Speed = 1
-	}
-	if o.Zone == nil {
-		o.Zone = time.UTC
-	}
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
-	if o.IdleTimeout == 0 {
-		o.IdleTimeout = defaultIdle
-	}
-	if o.Segment == 0 {
-		o.Segment = defaultSegment
-	}
-	if o.RebootTime == 0 {
-		o.RebootTime = defaultReboot
-	}
+	o.Speed = cmp.Or(o.Speed, 1)
+	o.Zone = cmp.Or(o.Zone, time.UTC)
+	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
+	o.IdleTimeout = cmp.Or(o.IdleTimeout, defaultIdle)
+	o.Segment = cmp.Or(o.Segment, defaultSegment)
+	o.RebootTime = cmp.Or(o.RebootTime, defaultReboot)
 	return o
 }
 

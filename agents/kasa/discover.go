@@ -1,6 +1,7 @@
 package kasa
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
@@ -58,9 +59,9 @@ func (d Discovery) withDefaults() Discovery {
 	if len(d.Ports) == 0 {
 		d.Ports = []uint16{DefaultPort}
 	}
-	d.KLAPPort = orDefault(d.KLAPPort, KLAPDiscoveryPort)
-	d.PerSecond = orDefault(d.PerSecond, 100)
-	d.Wait = orDefault(d.Wait, 3*time.Second)
+	d.KLAPPort = cmp.Or(d.KLAPPort, KLAPDiscoveryPort)
+	d.PerSecond = cmp.Or(d.PerSecond, 100)
+	d.Wait = cmp.Or(d.Wait, 3*time.Second)
 	return d
 }
 

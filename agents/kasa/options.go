@@ -1,6 +1,7 @@
 package kasa
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net"
@@ -47,18 +48,16 @@ const (
 )
 
 func (o Options) withDefaults() Options {
-	o.ConnectTimeout = orDefault(o.ConnectTimeout, 2*time.Second)
-	o.ExchangeTimeout = orDefault(o.ExchangeTimeout, 3*time.Second)
-	o.IdleTimeout = orDefault(o.IdleTimeout, 500*time.Millisecond)
-	o.MaxFrameBytes = orDefault(o.MaxFrameBytes, MaxFrame)
-	o.MaxQueued = orDefault(o.MaxQueued, 32)
-	o.MaxAddresses = orDefault(o.MaxAddresses, 4096)
+	o.ConnectTimeout = cmp.Or(o.ConnectTimeout, 2*time.Second)
+	o.ExchangeTimeout = cmp.Or(o.ExchangeTimeout, 3*time.Second)
+	o.IdleTimeout = cmp.Or(o.IdleTimeout, 500*time.Millisecond)
+	o.MaxFrameBytes = cmp.Or(o.MaxFrameBytes, MaxFrame)
+	o.MaxQueued = cmp.Or(o.MaxQueued, 32)
+	o.MaxAddresses = cmp.Or(o.MaxAddresses, 4096)
 	if o.Dial == nil {
 		o.Dial = (&net.Dialer{KeepAlive: noKeepAlive}).DialContext
 	}
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
+	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
 	return o
 }
 
@@ -78,14 +77,6 @@ func (c *Client) dial(ctx context.Context, p *plug, address string) (net.Conn, e
 // not fenced, ends within the networks.
 func (c *Client) within(conn net.Conn) bool {
 	return c.options.Networks.Control("", conn.RemoteAddr().String(), nil) == nil
-}
-
-func orDefault[T comparable](value, byDefault T) T {
-	var zero T
-	if value == zero {
-		return byDefault
-	}
-	return value
 }
 
 // Stats counts what a Client has done since it was made.

@@ -54,9 +54,7 @@ type Accounts struct {
 func Open(ctx context.Context, options Options) (*Accounts, error) {
 	options.SessionIdle = cmp.Or(options.SessionIdle, 12*time.Hour)
 	options.SessionMax = cmp.Or(options.SessionMax, 7*24*time.Hour)
-	if options.Log == nil {
-		options.Log = slog.New(slog.DiscardHandler)
-	}
+	options.Log = cmp.Or(options.Log, slog.New(slog.DiscardHandler))
 	db, err := sqlite.Open(ctx, options.Path, sqlite.Options{Migrations: migrations(), Readers: readers})
 	if sqlite.IsDamaged(err) {
 		// Not set aside like others: to begin anew would let nobody in, and tell nobody.

@@ -63,9 +63,7 @@ type meters struct{ written, failures, lost telemetry.Counter }
 // first record says so.
 func Open(ctx context.Context, options Options) (*Log, error) {
 	options.Queue = cmp.Or(options.Queue, 8192)
-	if options.Log == nil {
-		options.Log = slog.New(slog.DiscardHandler)
-	}
+	options.Log = cmp.Or(options.Log, slog.New(slog.DiscardHandler))
 	db, err := sqlite.Open(ctx, options.Path, sqlite.Options{Migrations: migrations(), SetAside: true, Log: options.Log})
 	if err != nil {
 		return nil, fmt.Errorf("audit: %w", err)

@@ -10,6 +10,7 @@
 package journal
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -67,14 +68,12 @@ type Options struct {
 }
 
 func (o Options) withDefaults() (Options, error) {
-	setDefault(&o.MaxBytes, DefaultMaxBytes)
-	setDefault(&o.MaxAge, DefaultMaxAge)
-	setDefault(&o.CommitInterval, DefaultCommitInterval)
-	setDefault(&o.CommitReadings, DefaultCommitReadings)
-	setDefault(&o.Queue, DefaultQueue)
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
+	o.MaxBytes = cmp.Or(o.MaxBytes, DefaultMaxBytes)
+	o.MaxAge = cmp.Or(o.MaxAge, DefaultMaxAge)
+	o.CommitInterval = cmp.Or(o.CommitInterval, DefaultCommitInterval)
+	o.CommitReadings = cmp.Or(o.CommitReadings, DefaultCommitReadings)
+	o.Queue = cmp.Or(o.Queue, DefaultQueue)
+	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
 	if o.OnDrop == nil {
 		o.OnDrop = func(uint64, uint64) {}
 	}
@@ -92,12 +91,6 @@ func (o Options) withDefaults() (Options, error) {
 		}
 	}
 	return o, nil
-}
-
-func setDefault[T int | int64 | time.Duration](value *T, byDefault T) {
-	if *value == 0 {
-		*value = byDefault
-	}
 }
 
 // Journal is an open journal. All methods may be called concurrently.

@@ -76,9 +76,7 @@ func New(options Options) (*Provider, error) {
 	if !slices.Contains(options.Scopes, gooidc.ScopeOpenID) {
 		options.Scopes = slices.Concat([]string{gooidc.ScopeOpenID}, options.Scopes)
 	}
-	if options.Log == nil {
-		options.Log = slog.New(slog.DiscardHandler)
-	}
+	options.Log = cmp.Or(options.Log, slog.New(slog.DiscardHandler))
 	p := &Provider{
 		options: options, log: options.Log.With("issuer", options.Issuer), client: newClient(options.Roots),
 		exchanges: make(chan struct{}, maxExchanges),

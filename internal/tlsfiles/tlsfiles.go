@@ -4,6 +4,7 @@ package tlsfiles
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -54,9 +55,7 @@ type loaded struct {
 
 // Load reads the files. The error names the one at fault.
 func Load(options Options) (*Certificates, error) {
-	if options.Log == nil {
-		options.Log = slog.New(slog.DiscardHandler)
-	}
+	options.Log = cmp.Or(options.Log, slog.New(slog.DiscardHandler))
 	c := &Certificates{options: options}
 	content, err := c.read()
 	if err != nil {

@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -103,9 +104,7 @@ func Open(ctx context.Context, options Options) (*Archive, error) {
 		merging: make(chan struct{}, 1),
 		done:    make(chan struct{}),
 	}
-	if a.log == nil {
-		a.log = slog.New(slog.DiscardHandler)
-	}
+	a.log = cmp.Or(a.log, slog.New(slog.DiscardHandler))
 	if a.now == nil {
 		a.now = time.Now
 	}

@@ -93,9 +93,7 @@ func New(options Options) (*Store, error) {
 	if options.Quarters == options.Bucket {
 		return nil, errors.New("influx needs two buckets: the quarter-hours stay when the readings' retention has passed")
 	}
-	if options.Log == nil {
-		options.Log = slog.New(slog.DiscardHandler)
-	}
+	options.Log = cmp.Or(options.Log, slog.New(slog.DiscardHandler))
 	s := &Store{
 		options: options, maker: maker{failed: map[string]failedMake{}},
 		requests: options.Metrics.CounterVec("wattline_influx_requests_total", "Requests to InfluxDB, by kind and result.", "kind", "result"),

@@ -1,6 +1,7 @@
 package quarters
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"slices"
@@ -42,9 +43,7 @@ func (o Options) withDefaults() Options {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
+	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
 	return o
 }
 
