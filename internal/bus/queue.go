@@ -1,6 +1,9 @@
 package bus
 
-import "sync/atomic"
+import (
+	"context"
+	"sync/atomic"
+)
 
 // maxQueuedBytes bounds what waits in one queue, whatever its length.
 const maxQueuedBytes = 32 << 20
@@ -30,6 +33,21 @@ func (q *queue[T]) push(item T) bool {
 	default:
 		q.bytes.Add(-size)
 		return false
+	}
+}
+
+// work does what is queued, until the context ends or done is closed.
+func (q *queue[T]) work(ctx context.Context, done <-chan struct{}, do func(T)) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-done:
+			return
+		case item := <-q.items:
+			q.taken(item)
+			do(item)
+		}
 	}
 }
 

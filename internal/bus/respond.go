@@ -94,11 +94,11 @@ func (b *Bus) Respond(o RespondOptions, handle Handler) (cancel func(), err erro
 	}
 	done := make(chan struct{})
 	workers := []func(context.Context){func(ctx context.Context) {
-		r.work(ctx, done, r.refuse, func(_ context.Context, message Message) { r.decline(message) })
+		r.refuse.work(ctx, done, r.decline)
 	}}
 	for range o.Workers {
 		workers = append(workers, func(ctx context.Context) {
-			r.work(ctx, done, r.accept, func(ctx context.Context, message Message) {
+			r.accept.work(ctx, done, func(message Message) {
 				defer b.busy.end()
 				r.serve(ctx, message)
 			})
@@ -157,20 +157,6 @@ func (r *responder) take(message Message) bool {
 		return false
 	}
 	return true
-}
-
-func (r *responder) work(ctx context.Context, done chan struct{}, from *queue[Message], do func(context.Context, Message)) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-done:
-			return
-		case message := <-from.items:
-			from.taken(message)
-			do(ctx, message)
-		}
-	}
 }
 
 // read decodes a request. What cannot be acted upon is dealt with here.

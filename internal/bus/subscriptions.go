@@ -145,17 +145,7 @@ func (b *Bus) Subscribe(o SubscribeOptions, handle func(context.Context, Message
 		}
 	}}
 	work := func(ctx context.Context) {
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-done:
-				return
-			case message := <-queue.items:
-				queue.taken(message)
-				b.guard(o.Name, func() { handle(ctx, message) })
-			}
-		}
+		queue.work(ctx, done, func(message Message) { b.guard(o.Name, func() { handle(ctx, message) }) })
 	}
 	return b.subscribe(wanted, done, work)
 }
