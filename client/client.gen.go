@@ -1388,6 +1388,43 @@ type LiftRequest struct {
 	Reason string `json:"reason"`
 }
 
+// ListedDevice A device of a list, as under devices in the configuration file.
+type ListedDevice struct {
+	// Address Address is host, host:port, or either with /outlet; within the configured networks.
+	//
+	// Example: 10.1.0.17
+	Address string `json:"address"`
+
+	// Id ID is unique in the installation. Where the path names the device it may be left out, and cannot be another.
+	//
+	// Example: desk-7
+	Id string `json:"id"`
+
+	// Kind Kind is what the plug feeds.
+	//
+	// Example: workstation
+	Kind   string             `json:"kind"`
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// Location Location is a path, the largest place first.
+	//
+	// Example: hq/f1/r101/desk-7
+	Location string `json:"location"`
+
+	// Poll Its own polling interval.
+	//
+	// Example: 5s
+	Poll *string `json:"poll,omitempty"`
+
+	// Protected Protected keeps it from being switched.
+	Protected *Protection `json:"protected,omitempty"`
+
+	// Site Site is the network that it is in; the gateway's own unless given.
+	//
+	// Example: hq
+	Site *string `json:"site,omitempty"`
+}
+
 // Me defines model for Me.
 type Me struct {
 	// Name Name is the kind and the name, as the audit has it.
@@ -2204,7 +2241,7 @@ type GetStateParams struct {
 }
 
 // ApplyDevicesJSONBody defines parameters for ApplyDevices.
-type ApplyDevicesJSONBody = []map[string]interface{}
+type ApplyDevicesJSONBody = []ListedDevice
 
 // ApplyDevicesParams defines parameters for ApplyDevices.
 type ApplyDevicesParams struct {

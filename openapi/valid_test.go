@@ -27,13 +27,20 @@ func TestWhatBreaksClientsIsFound(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	without := bytes.ReplaceAll(released, []byte(`"/api/v1/devices/{id}/relay"`), []byte(`"/api/v1/devices/{id}/switch"`))
-	file := filepath.Join(t.TempDir(), "openapi.json")
-	if err := os.WriteFile(file, without, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	said, err := exec.CommandContext(t.Context(), "./breaking.sh", file).CombinedOutput()
-	if err == nil || !bytes.Contains(said, []byte("/api/v1/devices/{id}/relay")) {
-		t.Errorf("%v\n%s", err, said)
+	for name, change := range map[string]struct{ was, is, told string }{
+		"a path":               {`"/api/v1/devices/{id}/relay"`, `"/api/v1/devices/{id}/switch"`, "/api/v1/devices/{id}/relay"},
+		"an operation's name":  {`"operationId": "putRelay"`, `"operationId": "switchRelay"`, "putRelay"},
+		"a value of an answer": {`"current_a"`, `"current_amperes"`, "current_a"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "openapi.json")
+			if err := os.WriteFile(file, bytes.ReplaceAll(released, []byte(change.was), []byte(change.is)), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			said, err := exec.CommandContext(t.Context(), "./breaking.sh", file).CombinedOutput()
+			if err == nil || !bytes.Contains(said, []byte(change.told)) {
+				t.Errorf("%v\n%s", err, said)
+			}
+		})
 	}
 }

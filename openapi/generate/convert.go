@@ -46,7 +46,7 @@ func convert(swagger, tested []byte) (*openapi3.T, error) {
 			if err := closeBody(document, operation); err != nil {
 				return nil, fmt.Errorf("%s: %w", path, err)
 			}
-			lists(operation)
+			lists(document, operation)
 		}
 	}
 	illustrateItself(document)

@@ -1,9 +1,11 @@
 package openapitest
 
 import (
+	"encoding/csv"
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -19,29 +21,37 @@ type Drawn struct {
 	Header       map[string]string
 }
 
-// Draw makes a request out of the description: about half of what is given is as
-// described. Words are names that may exist.
-func (v *Validator) Draw(t *rapid.T, words []string) Drawn {
-	operation := rapid.SampledFrom(v.Operations()).Draw(t, "operation")
+// Words are texts to draw from: names that may exist, and what a parameter or a
+// property of a name is likely to take; none for those that nothing drawn is right for.
+type Words struct {
+	Any []string
+	Of  map[string][]string
+}
+
+// Draw makes a request for an operation out of the description. Half of them are as
+// described, the others are wrong in any of many ways.
+func (v *Validator) Draw(t *rapid.T, operation Operation, words Words) Drawn {
 	described := v.document.Paths.Value(operation.Path).GetOperation(operation.Method)
-	d := drawer{t: t, words: append([]string{"", "x", "ä", "../..", strings.Repeat("n", 300), "null", "-1", "%"}, words...)}
+	d := drawer{t: t, words: words, right: rapid.Bool().Draw(t, "as described")}
+	d.words.Any = append([]string{"", "x", "ä", "../..", strings.Repeat("n", 300), "null", "-1", "%"}, words.Any...)
 	drawn := Drawn{Operation: operation, Method: operation.Method, Path: operation.Path, Header: map[string]string{}}
 	query := url.Values{}
 	for _, parameter := range described.Parameters {
 		p := parameter.Value
 		switch {
 		case p.In == openapi3.ParameterInPath:
-			drawn.Path = strings.ReplaceAll(drawn.Path, "{"+p.Name+"}", url.PathEscape(d.pathPart()))
-		case !d.sometimes(p.Name + " is given"):
+			drawn.Path = strings.ReplaceAll(drawn.Path, "{"+p.Name+"}", url.PathEscape(d.pathPart(p)))
+		case !d.given(p.Name, p.Required):
 		case p.In == openapi3.ParameterInHeader:
-			drawn.Header[p.Name] = printable(d.text(p.Schema))
+			drawn.Header[p.Name] = printable(d.text(p))
 		default:
-			for range rapid.IntRange(1, 2).Draw(t, "times") {
-				query.Add(p.Name, d.text(p.Schema))
+			query.Add(p.Name, d.text(p))
+			if !d.right && d.sometimes("twice") {
+				query.Add(p.Name, d.text(p))
 			}
 		}
 	}
-	if rapid.IntRange(0, 9).Draw(t, "unknown parameter") == 0 {
+	if !d.right && rapid.IntRange(0, 9).Draw(t, "unknown parameter") == 0 {
 		query.Set("unknown", "x")
 	}
 	drawn.Query = query.Encode()
@@ -51,19 +61,35 @@ func (v *Validator) Draw(t *rapid.T, words []string) Drawn {
 	return drawn
 }
 
-// drawer draws values by their schemas.
+// drawer draws values by their schemas: only right ones, or any.
 type drawer struct {
 	t     *rapid.T
-	words []string
+	words Words
+	right bool
 	depth int
 }
 
 func (d *drawer) sometimes(what string) bool { return rapid.Bool().Draw(d.t, what) }
 
-func (d *drawer) word() string { return rapid.SampledFrom(d.words).Draw(d.t, "word") }
+// given tells whether a parameter or a property is. Few at once go together.
+func (d *drawer) given(name string, required bool) bool {
+	if !d.right {
+		return d.sometimes(name)
+	}
+	likely, known := d.words.Of[name]
+	unlikely := known && len(likely) == 0
+	return required || !unlikely && rapid.IntRange(0, 3).Draw(d.t, name) == 0
+}
 
-func (d *drawer) pathPart() string {
-	if word := d.word(); word != "" && !strings.ContainsAny(word, "/%") {
+func (d *drawer) word(name string) string {
+	if likely := d.words.Of[name]; len(likely) > 0 && (d.right || d.sometimes("a likely word")) {
+		return rapid.SampledFrom(likely).Draw(d.t, name)
+	}
+	return rapid.SampledFrom(d.words.Any).Draw(d.t, "word")
+}
+
+func (d *drawer) pathPart(p *openapi3.Parameter) string {
+	if word := d.text(p); word != "" && !strings.ContainsAny(word, "/%") {
 		return word
 	}
 	return "none"
@@ -80,8 +106,11 @@ func printable(text string) string {
 }
 
 // text is a parameter's value.
-func (d *drawer) text(schema *openapi3.SchemaRef) string {
-	value := d.value(schema)
+func (d *drawer) text(p *openapi3.Parameter) string {
+	value := p.Example
+	if likely := d.words.Of[p.Name]; value == nil || (len(likely) > 0 || !d.right) && d.sometimes("another than the example") {
+		value = d.value(p.Name, p.Schema)
+	}
 	if list, is := value.([]any); is && len(list) > 0 {
 		value = list[0]
 	}
@@ -91,24 +120,55 @@ func (d *drawer) text(schema *openapi3.SchemaRef) string {
 	return fmt.Sprint(value)
 }
 
+// body is one in any of the formats described. YAML and CSV have what JSON has: JSON is
+// YAML too.
 func (d *drawer) body(described *openapi3.RequestBody) (text, kind string) {
-	for kind, media := range described.Content {
-		value := d.value(media.Schema)
-		if !strings.Contains(kind, "json") {
-			return fmt.Sprint(value), kind
-		}
-		encoded, err := json.Marshal(value)
-		if err != nil {
-			d.t.Fatal(err)
-		}
-		return d.spoiled(string(encoded)), kind
+	kind = rapid.SampledFrom(sortedNames(described.Content)).Draw(d.t, "format")
+	media := described.Content[kind]
+	if asJSON := described.Content["application/json"]; asJSON != nil {
+		media = asJSON
 	}
-	return "", "application/json"
+	if kind == "text/csv" {
+		return d.spoiled(d.csv(media.Schema.Value.Items.Value)), kind
+	}
+	encoded, err := json.Marshal(d.value("", media.Schema))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return d.spoiled(string(encoded)), kind
+}
+
+// csv is a table of rows with some of a schema's properties.
+func (d *drawer) csv(row *openapi3.Schema) string {
+	var columns []string
+	for _, name := range append(sortedNames(row.Properties), "label:x", d.word("column")) {
+		if d.given(name, slices.Contains(row.Required, name)) && name != "labels" {
+			columns = append(columns, name)
+		}
+	}
+	var table strings.Builder
+	lines := csv.NewWriter(&table)
+	_ = lines.Write(columns)
+	for range rapid.IntRange(0, 3).Draw(d.t, "rows") {
+		cells := make([]string, len(columns))
+		for i, name := range columns {
+			cells[i] = d.word(name)
+			if property := row.Properties[name]; property != nil {
+				cells[i] = fmt.Sprint(d.value(name, property))
+			}
+		}
+		_ = lines.Write(cells)
+	}
+	lines.Flush()
+	return table.String()
 }
 
 // spoiled is a text that may have been cut, continued or replaced.
 func (d *drawer) spoiled(text string) string {
-	switch rapid.IntRange(0, 19).Draw(d.t, "spoiled") {
+	if d.right {
+		return text
+	}
+	switch rapid.IntRange(0, 9).Draw(d.t, "spoiled") {
 	case 0:
 		return text[:len(text)/2]
 	case 1:
@@ -121,54 +181,73 @@ func (d *drawer) spoiled(text string) string {
 	return text
 }
 
-// value is one that a schema describes, or something else.
-func (d *drawer) value(ref *openapi3.SchemaRef) any {
+// value is one of a name that a schema describes, or something else.
+func (d *drawer) value(name string, ref *openapi3.SchemaRef) any {
 	const deepest = 8
 	if d.depth++; d.depth > deepest || ref == nil || ref.Value == nil {
 		d.depth--
 		return nil
 	}
 	defer func() { d.depth-- }()
-	if rapid.IntRange(0, 11).Draw(d.t, "something else") == 0 {
+	if !d.right && rapid.IntRange(0, 7).Draw(d.t, "something else") == 0 {
 		return rapid.SampledFrom([]any{nil, true, -1, 1e300, 0.0001, "x", "", []any{}, map[string]any{"x": 1}}).Draw(d.t, "else")
 	}
 	schema := ref.Value
+	if schema.Example != nil && d.sometimes("the example") {
+		return schema.Example
+	}
 	switch {
 	case len(schema.AllOf) > 0:
-		return d.value(schema.AllOf[0])
+		return d.value(name, schema.AllOf[0])
 	case len(schema.OneOf) > 0:
-		return d.value(rapid.SampledFrom(schema.OneOf).Draw(d.t, "one of"))
+		return d.value(name, rapid.SampledFrom(schema.OneOf).Draw(d.t, "one of"))
 	case len(schema.Enum) > 0:
 		return rapid.SampledFrom(schema.Enum).Draw(d.t, "enum")
 	case schema.Type.Is("object"):
 		return d.object(schema)
 	case schema.Type.Is("array"):
 		var list []any
-		for range rapid.IntRange(0, 3).Draw(d.t, "length") {
-			list = append(list, d.value(schema.Items))
+		for range rapid.IntRange(1, 3).Draw(d.t, "length") {
+			list = append(list, d.value(name, schema.Items))
 		}
 		return list
 	case schema.Type.Is("boolean"):
 		return d.sometimes("boolean")
-	case schema.Type.Is("integer"):
-		return rapid.SampledFrom([]int{0, 1, 2, 5, 1000, 1 << 40, -1}).Draw(d.t, "integer")
-	case schema.Type.Is("number"):
-		return rapid.SampledFrom([]float64{0, 0.1, 1, 5, 59.999, 1e6, -1}).Draw(d.t, "number")
+	case schema.Type.Is("integer"), schema.Type.Is("number"):
+		return d.number(schema)
 	case schema.Format == "date-time":
 		return rapid.SampledFrom([]string{"2026-03-28T00:00:00Z", "2026-03-29T02:30:00.000Z", "2026-02-30T00:00:00Z", "1999-01-01T00:00:00Z"}).Draw(d.t, "time")
 	}
-	return d.word()
+	return d.word(name)
+}
+
+func (d *drawer) number(schema *openapi3.Schema) any {
+	bounds := []float64{1, 60}
+	if schema.Min != nil {
+		bounds[0] = *schema.Min
+	}
+	if schema.Max != nil {
+		bounds[1] = *schema.Max
+	}
+	if !d.right {
+		bounds = append(bounds, 0, 0.1, 5, 59.999, 1<<40, -1, bounds[0]-1, bounds[1]+1)
+	}
+	number := rapid.SampledFrom(bounds).Draw(d.t, "number")
+	if schema.Type.Is("integer") {
+		return int(number)
+	}
+	return number
 }
 
 func (d *drawer) object(schema *openapi3.Schema) any {
 	object := map[string]any{}
 	for _, name := range sortedNames(schema.Properties) {
-		if d.sometimes(name) || d.sometimes(name+" again") {
-			object[name] = d.value(schema.Properties[name])
+		if d.given(name, slices.Contains(schema.Required, name)) || d.sometimes(name+" after all") {
+			object[name] = d.value(name, schema.Properties[name])
 		}
 	}
 	if schema.AdditionalProperties.Schema != nil {
-		object[d.word()] = d.value(schema.AdditionalProperties.Schema)
+		object[d.word("label")] = d.value("value", schema.AdditionalProperties.Schema)
 	}
 	return object
 }
