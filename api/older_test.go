@@ -28,7 +28,7 @@ func TestTheOlderRoutesAreThereWhereTheyAreWanted(t *testing.T) {
 	wantProblem(t, o.get(t, "/api/out/influx_query/sp/power"), wattline.CodeNotFound, "")
 	o = older(t)
 	a := o.get(t, "/api/out/influx_query/sp/power?id=desk-1&from=1774699200")
-	if a.status != http.StatusOK || a.header.Get("Content-Type") != "application/json; charset=utf-8" ||
+	if a.status != http.StatusOK || a.header.Get("Content-Type") != "application/json" ||
 		strings.Count(string(a.body), `{"n":"/desk-1","u":"W","t":17746992`) != 4 || !strings.HasSuffix(string(a.body), "}]\n") {
 		t.Errorf("%d %v %s", a.status, a.header, a.body)
 	}

@@ -44,7 +44,7 @@ func (e *commandError) Error() string { return "command " + e.id + ": " + e.err.
 func (e *commandError) Unwrap() error { return e.err }
 
 const (
-	jsonType    = "application/json; charset=utf-8"
+	jsonType    = "application/json"
 	problemType = "application/problem+json"
 	maxDetail   = 2000
 	maxFields   = 100

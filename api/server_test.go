@@ -44,7 +44,7 @@ func (o *office) fetch(t testing.TB, method, path string) answer {
 func TestItServesOnAPortOfItsOwn(t *testing.T) {
 	o := open(t)
 	got := o.fetch(t, http.MethodGet, "/api/v1/devices/desk-1/state")
-	if got.status != http.StatusOK || got.header.Get("Content-Type") != "application/json; charset=utf-8" ||
+	if got.status != http.StatusOK || got.header.Get("Content-Type") != "application/json" ||
 		got.header.Get("Cache-Control") != "no-store" || got.header.Get("X-Content-Type-Options") != "nosniff" {
 		t.Errorf("%+v", got)
 	}

@@ -21,7 +21,7 @@ type Layer struct{ api http.Handler }
 // New puts its questions to the handler of the API.
 func New(api http.Handler) *Layer { return &Layer{api} }
 
-const jsonType = "application/json; charset=utf-8"
+const jsonType = "application/json"
 
 // inner is a request to the API on behalf of an older one.
 type inner struct {
