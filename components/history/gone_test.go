@@ -13,25 +13,8 @@ import (
 	"github.com/wattline/wattline/internal/store/storetest"
 )
 
-// forgetful is a store that has readings from an instant on and all quarter-hours.
-type forgetful struct {
-	*storetest.Memory
-
-	since time.Time
-}
-
-func (f forgetful) Readings(ctx context.Context, query store.Query) ([]wattline.Reading, error) {
-	if query.From.Before(f.since) {
-		query.From = f.since
-	}
-	if !query.From.Before(query.To) {
-		return nil, nil
-	}
-	return f.Memory.Readings(ctx, query)
-}
-
 func TestAQuestionToReadingsThatAreGoneIsRefusedAndSaysFromWhenOnItIsNot(t *testing.T) {
-	s := forgetful{storetest.NewMemory(), morning.Add(3 * time.Hour)}
+	s := storetest.Retired{Memory: storetest.NewMemory(), Before: morning.Add(3 * time.Hour)}
 	steady(t, s, "desk-1", 60_000, morning.Add(5*time.Second), morning.Add(6*time.Hour))
 	steady(t, s, "desk-2", 30_000, morning.Add(4*time.Hour), morning.Add(6*time.Hour))
 	h := newHistory(s)

@@ -9,28 +9,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/internal/store"
 	"github.com/wattline/wattline/internal/store/storetest"
 	"github.com/wattline/wattline/internal/transfer"
 )
-
-// retired is a store whose readings before an instant are past their retention.
-type retired struct {
-	*storetest.Memory
-
-	before time.Time
-}
-
-func (r retired) Readings(ctx context.Context, query store.Query) ([]wattline.Reading, error) {
-	if query.From.Before(r.before) {
-		query.From = r.before
-	}
-	if !query.From.Before(query.To) {
-		return nil, nil
-	}
-	return r.Memory.Readings(ctx, query)
-}
 
 // adopting keeps quarter-hours beside its readings. Devices are moved beside one another.
 type adopting struct {
@@ -73,7 +55,7 @@ func TestQuarterHoursWithoutReadingsAreMoved(t *testing.T) {
 	}
 	keep(t, whole, reading("young", monday().Add(60*time.Hour), 1), reading("gone", monday().Add(time.Hour), 1))
 	// The readings end within a quarter-hour of the second day.
-	source := retired{whole, monday().Add(30*time.Hour + 7*time.Minute)}
+	source := storetest.Retired{whole, monday().Add(30*time.Hour + 7*time.Minute)}
 	question := store.SummaryQuery{
 		Devices: []string{"a", "gone", "young"}, From: monday(), To: monday().AddDate(0, 0, 4), Every: store.QuarterHour, Values: true,
 	}

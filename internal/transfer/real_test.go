@@ -36,7 +36,7 @@ func TestHistoryGoesFromStoreToStore(t *testing.T) {
 	begin := monday().Add(30*time.Hour + 7*time.Minute)
 	kept = slices.DeleteFunc(kept, func(r wattline.Reading) bool { return r.Time.Before(begin) })
 
-	var source store.Store = retired{whole, begin}
+	var source store.Store = storetest.Retired{Memory: whole, Before: begin}
 	for _, c := range []struct {
 		name   string
 		target store.Store
