@@ -55,7 +55,7 @@ func TestQuarterHoursWithoutReadingsAreMoved(t *testing.T) {
 	}
 	keep(t, whole, reading("young", monday().Add(60*time.Hour), 1), reading("gone", monday().Add(time.Hour), 1))
 	// The readings end within a quarter-hour of the second day.
-	source := storetest.Retired{whole, monday().Add(30*time.Hour + 7*time.Minute)}
+	source := storetest.Retired{Memory: whole, Before: monday().Add(30*time.Hour + 7*time.Minute)}
 	question := store.SummaryQuery{
 		Devices: []string{"a", "gone", "young"}, From: monday(), To: monday().AddDate(0, 0, 4), Every: store.QuarterHour, Values: true,
 	}
