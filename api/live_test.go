@@ -179,7 +179,7 @@ func TestLiveConnectionsDoNotCountAmongTheRequestsAtOnce(t *testing.T) {
 			t.Fatalf("status %d", got.StatusCode)
 		}
 	}
-	for range 300 { // of those that try for ever
+	for range 3 {
 		refused := o.listen(t, "guest", "")
 		if refused.StatusCode != http.StatusTooManyRequests || refused.Header.Get("Retry-After") == "" {
 			t.Fatalf("status %d", refused.StatusCode)
