@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -229,6 +230,11 @@ func TestChangesOfTheRegistryAreInTheAudit(t *testing.T) {
 	o.do(t, "PATCH", "/api/v1/devices/desk-7", `{"kind":"lamp"}`)
 	o.do(t, "POST", "/api/v1/devices/printer-1/lift", `{"for_s":60,"reason":"moved"}`)
 	o.doAs(t, "switcher", "DELETE", "/api/v1/devices/desk-7", "")
+	labels := map[string]string{}
+	for i := range 8 {
+		labels[fmt.Sprint("a", i)] = strings.Repeat("x", 200)
+	}
+	o.do(t, "PATCH", "/api/v1/devices/printer-1", fmt.Sprintf(`{"protected":null,"labels":%s}`, payload(t, labels)))
 	o.do(t, "POST", "/api/v1/devices:apply?prune=true", `[]`)
 	var got []string
 	for _, entry := range kept.entries() {
@@ -239,6 +245,7 @@ func TestChangesOfTheRegistryAreInTheAudit(t *testing.T) {
 	for _, want := range []string{
 		"token:admin device.add desk-7 done", `token:admin device.change desk-7 done kind: "workstation" to "lamp"`,
 		"token:admin protection.lift printer-1 done for 60 s: moved", "token:guest device.remove desk-7 refused",
+		`token:admin device.change printer-1 done protected: "locked" to ""`,
 		"token:admin device.apply  done 6 changes", "token:admin device.remove desk-1 done",
 	} {
 		if !strings.Contains(strings.Join(got, "\n"), want) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/gin-gonic/gin"
@@ -172,6 +173,8 @@ func (g *Gateway) writeDevice(c *gin.Context, status int, device wattline.Device
 // detailOf is a difference as the audit keeps it.
 func detailOf(changes []FieldChange) string {
 	const longest = 1000
+	// Labels may be long and come last, so that they hide nothing.
+	changes = slices.SortedStableFunc(slices.Values(changes), func(a, b FieldChange) int { return byLabel(a) - byLabel(b) })
 	var text strings.Builder
 	for i, change := range changes {
 		if i > 0 {
@@ -183,4 +186,11 @@ func detailOf(changes []FieldChange) string {
 		}
 	}
 	return text.String()
+}
+
+func byLabel(change FieldChange) int {
+	if strings.HasPrefix(change.Field, "labels.") {
+		return 1
+	}
+	return 0
 }
