@@ -19,3 +19,13 @@ func WithToken(token string) ClientOption {
 		return nil
 	})
 }
+
+// SocketRequest is the handshake of GET /api/v1/live with all that a request of this
+// client has, for whatever speaks WebSocket: dial its URL with its Header.
+func (c *Client) SocketRequest(ctx context.Context) (*http.Request, error) {
+	request, err := NewOpenSocketRequest(c.Server, &OpenSocketParams{Upgrade: "websocket", SecWebSocketVersion: "13"})
+	if err != nil {
+		return nil, err
+	}
+	return request, c.applyEditors(ctx, request, nil)
+}

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -15,6 +13,7 @@ import (
 
 	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/api"
+	"github.com/wattline/wattline/client"
 )
 
 // deadLetterFlags are those of journal dead-letters.
@@ -41,18 +40,18 @@ the exit code is 1 if not all were taken.`,
   wattline journal dead-letters --resend-all`,
 		Args: usage(func(_ *cobra.Command, args []string) error { return flags.check(args) }),
 		RunE: func(command *cobra.Command, args []string) error {
-			client, err := gateway.client(command)
+			remote, err := gateway.client(command)
 			if err != nil {
 				return err
 			}
-			hooks, err := client.hooks(command.Context(), flags.instance)
+			hooks, err := hooksOf(command.Context(), remote, flags.instance)
 			if err != nil {
 				return err
 			}
 			if flags.resendAll || len(flags.resend) > 0 {
-				return resend(command, client, hooks, flags.with(args))
+				return resend(command, remote, hooks, flags.with(args))
 			}
-			return list(command, client, hooks, flags)
+			return list(command, remote, hooks, flags)
 		},
 	}
 	command.Flags().StringVar(&flags.instance, "instance", "", "of the hook at this instance only")
@@ -84,10 +83,10 @@ func (f deadLetterFlags) with(args []string) deadLetterFlags {
 	return f
 }
 
-// hooks are those that answer, or the one at an instance.
-func (g *gatewayClient) hooks(ctx context.Context, instance string) (found []api.HookItem, err error) {
-	var all api.HookList
-	if err := g.get(ctx, "/api/v1/system/hooks", &all); err != nil {
+// hooksOf are those that answer, or the one at an instance.
+func hooksOf(ctx context.Context, gateway *client.Client, instance string) (found []api.HookItem, err error) {
+	all, err := answerOf[api.HookList](gateway.ListHooks(ctx))
+	if err != nil {
 		return nil, err
 	}
 	for _, item := range all.Hooks {
@@ -124,23 +123,19 @@ type letterView struct {
 }
 
 // list prints the letters, page by page, so that any number can be looked at.
-func list(command *cobra.Command, client *gatewayClient, hooks []api.HookItem, flags deadLetterFlags) error {
+func list(command *cobra.Command, gateway *client.Client, hooks []api.HookItem, flags deadLetterFlags) error {
 	letters := []letterView{}
 	unreadable := 0
 	for _, hook := range hooks {
-		for after := ""; ; {
-			query := url.Values{"limit": {fmt.Sprint(wattline.MaxPage)}}
-			if after != "" {
-				query.Set("after", after)
-			}
-			var page wattline.DeadLetterPage
-			if err := client.get(command.Context(), lettersPath(hook)+"?"+query.Encode(), &page); err != nil {
+		for params := (client.ListDeadLettersParams{Limit: new(wattline.MaxPage)}); ; {
+			page, err := answerOf[wattline.DeadLetterPage](gateway.ListDeadLetters(command.Context(), hook.Instance, &params))
+			if err != nil {
 				return err
 			}
 			for _, letter := range page.Letters {
 				letters = append(letters, letterView{page.Hook, hook.Instance, letter})
 			}
-			if after = page.Next; after == "" {
+			if params.After = given(page.Next); page.Next == "" {
 				unreadable += page.Unreadable
 				break
 			}
@@ -153,10 +148,6 @@ func list(command *cobra.Command, client *gatewayClient, hooks []api.HookItem, f
 		defer fmt.Fprintf(command.OutOrStdout(), "\n%d lines of the files cannot be read; they are left as they are.\n", unreadable)
 	}
 	return writeLetters(command.OutOrStdout(), letters, flags.explain)
-}
-
-func lettersPath(hook api.HookItem) string {
-	return "/api/v1/system/hooks/" + hook.Instance + "/dead-letters"
 }
 
 func writeLetters(out io.Writer, letters []letterView, explain bool) error {
@@ -181,11 +172,11 @@ func writeLetters(out io.Writer, letters []letterView, explain bool) error {
 }
 
 // resend has letters sent again and says what became of them.
-func resend(command *cobra.Command, client *gatewayClient, hooks []api.HookItem, flags deadLetterFlags) error {
+func resend(command *cobra.Command, gateway *client.Client, hooks []api.HookItem, flags deadLetterFlags) error {
 	answers := []wattline.Resent{}
 	known := map[string]bool{}
 	for _, hook := range hooks {
-		answer, err := client.resend(command.Context(), lettersPath(hook)+"/resend", wattline.ResendQuery{IDs: flags.resend, All: flags.resendAll})
+		answer, err := resendAll(command.Context(), gateway, hook.Instance, client.ResendQuery{Ids: several(flags.resend), All: &flags.resendAll})
 		if err != nil {
 			return err
 		}
@@ -221,11 +212,11 @@ func resend(command *cobra.Command, client *gatewayClient, hooks []api.HookItem,
 	return nil
 }
 
-// resend asks until all were dealt with or the hook was stopped.
-func (g *gatewayClient) resend(ctx context.Context, path string, query wattline.ResendQuery) (total wattline.Resent, err error) {
+// resendAll asks until all were dealt with or the hook was stopped.
+func resendAll(ctx context.Context, gateway *client.Client, instance string, query client.ResendQuery) (total wattline.Resent, err error) {
 	for {
-		var answer wattline.Resent
-		if err := g.do(ctx, http.MethodPost, path, query, &answer); err != nil {
+		answer, err := answerOf[wattline.Resent](gateway.ResendDeadLetters(ctx, instance, query))
+		if err != nil {
 			return total, err
 		}
 		answer.Taken += total.Taken
@@ -234,6 +225,6 @@ func (g *gatewayClient) resend(ctx context.Context, path string, query wattline.
 		if answer.Next == "" || answer.Stopped != "" {
 			return total, nil
 		}
-		query.After = answer.Next
+		query.After = &answer.Next
 	}
 }

@@ -1,19 +1,19 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/api"
+	"github.com/wattline/wattline/client"
 )
 
 // maxList is what a gateway takes at once.
@@ -59,11 +59,11 @@ names the columns: id, kind, location, address, site, protected, poll, label:NAM
   wattline devices apply -f - --url http://gateway:8080 <devices.yaml`,
 		Args: usage(cobra.NoArgs),
 		RunE: func(command *cobra.Command, _ []string) error {
-			client, err := gateway.client(command)
+			remote, err := gateway.client(command)
 			if err != nil {
 				return err
 			}
-			return applyFile(command, client, flags)
+			return applyFile(command, remote, flags)
 		},
 	}
 	command.Flags().StringVarP(&flags.file, "file", "f", "", "the file; - reads YAML from standard input")
@@ -75,18 +75,17 @@ names the columns: id, kind, location, address, site, protected, poll, label:NAM
 	return command
 }
 
-func applyFile(command *cobra.Command, client *gatewayClient, flags applyFlags) error {
+func applyFile(command *cobra.Command, gateway *client.Client, flags applyFlags) error {
 	text, err := readList(command.InOrStdin(), flags.file)
 	if err != nil {
 		return err
 	}
-	query := url.Values{"dry_run": {strconv.FormatBool(flags.dryRun)}, "prune": {strconv.FormatBool(flags.prune)}}
+	params := client.ApplyDevicesParams{DryRun: &flags.dryRun, Prune: &flags.prune}
 	kind := "application/yaml"
 	if strings.EqualFold(filepath.Ext(flags.file), ".csv") {
 		kind = "text/csv"
 	}
-	var result api.ApplyResult
-	err = client.send(command.Context(), "POST", "/api/v1/devices:apply?"+query.Encode(), payload{kind, text}, &result)
+	result, err := answerOf[api.ApplyResult](gateway.ApplyDevicesWithBody(command.Context(), &params, kind, bytes.NewReader(text)))
 	if refused, ok := errors.AsType[*gatewayError](err); ok && len(refused.Fields) > 0 {
 		return tellFaults(command.ErrOrStderr(), flags.file, refused)
 	}

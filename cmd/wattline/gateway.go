@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,13 +9,13 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/api"
+	"github.com/wattline/wattline/client"
 	"github.com/wattline/wattline/internal/accounts"
 	"github.com/wattline/wattline/internal/config"
 )
@@ -48,8 +46,9 @@ func (o *gatewayOptions) bind(command *cobra.Command) {
 // named tells whether it was said where the gateway is.
 func (o *gatewayOptions) named() bool { return o.url != "" || os.Getenv("WATTLINE_URL") != "" }
 
-// client finds the gateway: by --url, WATTLINE_URL, or the configuration.
-func (o *gatewayOptions) client(command *cobra.Command) (*gatewayClient, error) {
+// client is the generated client of the gateway: that of --url, WATTLINE_URL, or the
+// configuration.
+func (o *gatewayOptions) client(command *cobra.Command) (*client.Client, error) {
 	from, base, data := "--url", o.url, ""
 	if base == "" {
 		from, base = "WATTLINE_URL", os.Getenv("WATTLINE_URL")
@@ -69,7 +68,7 @@ func (o *gatewayOptions) client(command *cobra.Command) (*gatewayClient, error) 
 	if err != nil {
 		return nil, err
 	}
-	return &gatewayClient{base: strings.TrimSuffix(base, "/"), token: token, http: &http.Client{Timeout: gatewayTimeout}}, nil
+	return client.NewClient(base, client.WithToken(token), client.WithHTTPClient(door{&http.Client{Timeout: gatewayTimeout}}))
 }
 
 // local is the configuration. Without a file it is the one that wattline demo has.
@@ -105,78 +104,37 @@ func (o *gatewayOptions) token(data string) (string, error) {
 	return token, err
 }
 
-// gatewayClient asks a running gateway.
-type gatewayClient struct {
-	base  string
-	token string
-	http  *http.Client
-}
+// door asks a running gateway, and says what to do where there is none.
+type door struct{ http *http.Client }
 
-func (g *gatewayClient) get(ctx context.Context, path string, into any) error {
-	return g.do(ctx, http.MethodGet, path, nil, into)
-}
-
-// do makes a request; a body is sent as JSON.
-func (g *gatewayClient) do(ctx context.Context, method, path string, body, into any) error {
-	if body == nil {
-		return g.send(ctx, method, path, payload{}, into)
-	}
-	text, err := json.Marshal(body)
+func (d door) Do(request *http.Request) (*http.Response, error) {
+	response, err := d.http.Do(request)
 	if err != nil {
-		return err
-	}
-	return g.send(ctx, method, path, payload{"application/json", text}, into)
-}
-
-// payload is a body with its media type; empty for none.
-type payload struct {
-	kind string
-	text []byte
-}
-
-func (g *gatewayClient) send(ctx context.Context, method, path string, body payload, into any) error {
-	request, err := http.NewRequestWithContext(ctx, method, g.base+path, bytes.NewReader(body.text))
-	if err != nil {
-		return err
-	}
-	if body.kind != "" {
-		request.Header.Set("Content-Type", body.kind)
-	}
-	response, err := g.Do(request)
-	if err != nil {
-		return err
-	}
-	return readAnswer(response, into)
-}
-
-// Do makes a request with the token, for the generated client too.
-func (g *gatewayClient) Do(request *http.Request) (*http.Response, error) {
-	if g.token != "" {
-		request.Header.Set("Authorization", "Bearer "+g.token)
-	}
-	response, err := g.http.Do(request)
-	if err != nil {
-		return nil, fmt.Errorf("no gateway answers at %s: %w; start it, or say with --url where it is", g.base, unwrapURL(err))
+		return nil, fmt.Errorf("no gateway answers at %s://%s: %w; start it, or say with --url where it is",
+			request.URL.Scheme, request.URL.Host, unwrapURL(err))
 	}
 	return response, nil
 }
 
-// readAnswer reads what a gateway answered to a request. An error of the gateway's says
-// what the gateway said.
-func readAnswer(response *http.Response, into any) error {
+// answerOf is what the gateway answered to a call of the generated client. An error of
+// the gateway's says what the gateway said.
+func answerOf[T any](response *http.Response, err error) (answer T, _ error) {
+	if err != nil {
+		return answer, err
+	}
 	defer response.Body.Close()
 	from := response.Request.URL.Host
-	answer, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+	text, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
 	if err != nil {
-		return fmt.Errorf("read the answer of %s: %w", from, err)
+		return answer, fmt.Errorf("read the answer of %s: %w", from, err)
 	}
 	if response.StatusCode >= http.StatusMultipleChoices {
-		return refusal(from, response, answer)
+		return answer, refusal(from, response, text)
 	}
-	if err := json.Unmarshal(answer, into); err != nil {
-		return fmt.Errorf("%s does not answer as a gateway of this version: %w", from, err)
+	if err := json.Unmarshal(text, &answer); err != nil {
+		return answer, fmt.Errorf("%s does not answer as a gateway of this version: %w", from, err)
 	}
-	return nil
+	return answer, nil
 }
 
 // refusal is what a gateway said against a request.

@@ -3,13 +3,13 @@ package main
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"slices"
 
 	"github.com/spf13/cobra"
 
 	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/api"
+	"github.com/wattline/wattline/client"
 )
 
 func newJournal() *cobra.Command {
@@ -43,15 +43,15 @@ The exit code is 1 if one of them does not answer.`,
   wattline journal status --json --url http://gateway.lan:8080`,
 		Args: usage(cobra.NoArgs),
 		RunE: func(command *cobra.Command, _ []string) error {
-			client, err := gateway.client(command)
+			remote, err := gateway.client(command)
 			if err != nil {
 				return err
 			}
 			var view statusView
-			if err := client.get(command.Context(), "/api/v1/system/journal", &view.JournalList); err != nil {
+			if view.JournalList, err = answerOf[api.JournalList](remote.ListJournals(command.Context())); err != nil {
 				return err
 			}
-			if err := client.get(command.Context(), "/api/v1/system/hooks", &view.HookList); err != nil {
+			if view.HookList, err = answerOf[api.HookList](remote.ListHooks(command.Context())); err != nil {
 				return err
 			}
 			if asJSON {
@@ -97,18 +97,17 @@ out of the configuration instead.`,
 			if err := wattline.CheckID(args[0]); err != nil {
 				return usageError{fmt.Errorf("HOOK %.80q %w", args[0], err)}
 			}
-			client, err := gateway.client(command)
+			remote, err := gateway.client(command)
 			if err != nil {
 				return err
 			}
-			journals, err := client.waitingFor(command.Context(), args[0], instance)
+			journals, err := waitingFor(command.Context(), remote, args[0], instance)
 			if err != nil {
 				return err
 			}
 			for _, j := range journals {
-				path := "/api/v1/system/journal/" + j.instance + "/hooks/" + args[0]
-				var now wattline.JournalStatus
-				if err := client.do(command.Context(), http.MethodDelete, path, nil, &now); err != nil {
+				_, err := answerOf[wattline.JournalStatus](remote.ForgetHook(command.Context(), j.instance, args[0]))
+				if err != nil {
 					return fmt.Errorf("%s: %w", j.instance, err)
 				}
 				fmt.Fprintf(command.OutOrStdout(), "%s no longer waits for %s, which lacks %d readings\n", j.instance, args[0], j.behind)
@@ -127,9 +126,9 @@ type waiting struct {
 }
 
 // waitingFor is the journals that wait for a hook: of one instance, or of all.
-func (g *gatewayClient) waitingFor(ctx context.Context, hook, instance string) (found []waiting, err error) {
-	var list api.JournalList
-	if err := g.get(ctx, "/api/v1/system/journal", &list); err != nil {
+func waitingFor(ctx context.Context, gateway *client.Client, hook, instance string) (found []waiting, err error) {
+	list, err := answerOf[api.JournalList](gateway.ListJournals(ctx))
+	if err != nil {
 		return nil, err
 	}
 	for _, item := range list.Journals {

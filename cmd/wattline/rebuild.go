@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"slices"
 	"syscall"
 	"time"
@@ -13,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/client"
 	"github.com/wattline/wattline/components/history"
 	"github.com/wattline/wattline/internal/calendar"
 	"github.com/wattline/wattline/internal/config"
@@ -110,7 +110,7 @@ func (o rebuildOptions) query(clock calendar.Clock) (query wattline.RebuildQuery
 type rebuildTask struct {
 	options rebuildOptions
 	config  config.Config
-	gateway *gatewayClient
+	gateway *client.Client
 	query   wattline.RebuildQuery
 	bar     *bar
 	log     *slog.Logger
@@ -120,9 +120,10 @@ type rebuildTask struct {
 // named may be one of another store.
 func (t rebuildTask) run(ctx context.Context) (store.Rebuilt, error) {
 	if !t.options.offline {
-		done, err := t.all(ctx, func(ctx context.Context, query wattline.RebuildQuery) (page wattline.RebuildPage, err error) {
-			err = t.gateway.do(ctx, http.MethodPost, "/api/v1/system/history/rebuild", query, &page)
-			return page, err
+		done, err := t.all(ctx, func(ctx context.Context, query wattline.RebuildQuery) (wattline.RebuildPage, error) {
+			return answerOf[wattline.RebuildPage](t.gateway.PostRebuild(ctx, client.RebuildQuery{
+				Cursor: given(query.Cursor), Devices: several(query.Devices), From: query.From.Time, To: query.To.Time,
+			}))
 		})
 		if t.options.gateway.named() || !errors.Is(err, syscall.ECONNREFUSED) {
 			return done, err

@@ -2,35 +2,10 @@ package main
 
 import (
 	"fmt"
-	"net/http"
 	"strings"
 
 	"github.com/spf13/cobra"
-
-	"github.com/wattline/wattline/client"
 )
-
-// remote is the generated client of the gateway that the flags name.
-func (o *gatewayOptions) remote(command *cobra.Command) (*client.Client, error) {
-	gateway, err := o.client(command)
-	if err != nil {
-		return nil, err
-	}
-	return gateway.generated()
-}
-
-// generated is the generated client of this gateway.
-func (g *gatewayClient) generated() (*client.Client, error) {
-	return client.NewClient(g.base, client.WithHTTPClient(g))
-}
-
-// answerOf is the gateway's answer to a call of the generated client.
-func answerOf[T any](response *http.Response, err error) (answer T, _ error) {
-	if err == nil {
-		err = readAnswer(response, &answer)
-	}
-	return answer, err
-}
 
 // placeFlags choose devices, as the API's parameters do.
 type placeFlags struct {

@@ -29,7 +29,7 @@ and est. that energy was placed in it by the plugs' own statistics.`,
 		Example: `  wattline consumption --from "last month" --window day --group-by location:2
   wattline consumption desk-1 --from -24h --window hour --json`,
 		RunE: func(command *cobra.Command, ids []string) error {
-			gateway, err := options.remote(command)
+			gateway, err := options.client(command)
 			if err != nil {
 				return err
 			}

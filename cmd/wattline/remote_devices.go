@@ -21,7 +21,7 @@ func newDevicesList(options *gatewayOptions) *cobra.Command {
   wattline devices list --json | jq -r '.[].id'`,
 		Args: usage(cobra.NoArgs),
 		RunE: func(command *cobra.Command, _ []string) error {
-			gateway, err := options.remote(command)
+			gateway, err := options.client(command)
 			if err != nil {
 				return err
 			}

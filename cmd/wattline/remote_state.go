@@ -21,7 +21,7 @@ func newState() *cobra.Command {
   wattline state desk-1 printer-1 --refresh --json --url https://wattline.example`,
 		Args: usage(cobra.MinimumNArgs(1)),
 		RunE: func(command *cobra.Command, ids []string) error {
-			gateway, err := options.remote(command)
+			gateway, err := options.client(command)
 			if err != nil {
 				return err
 			}

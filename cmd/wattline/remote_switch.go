@@ -37,7 +37,7 @@ became of it is told for each. The exit code is 1 if any was not done.`,
 			if err != nil {
 				return err
 			}
-			gateway, err := options.remote(command)
+			gateway, err := options.client(command)
 			if err != nil {
 				return err
 			}

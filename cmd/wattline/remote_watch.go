@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -70,7 +69,7 @@ known then.`,
 
 // watcher follows the events of a gateway.
 type watcher struct {
-	gateway  *gatewayClient
+	gateway  *client.Client
 	selector wattline.Selector
 	ids      []string
 	out      io.Writer
@@ -99,16 +98,12 @@ func (w watcher) poll(ctx context.Context) error {
 	if len(w.ids) == 0 {
 		return nil
 	}
-	gateway, err := w.gateway.generated()
-	if err != nil {
-		return err
-	}
 	seconds := int(watchedFor.Seconds())
 	ticker := time.NewTicker(watchAgain)
 	defer ticker.Stop()
 	for first := true; ; first = false {
 		for _, id := range w.ids {
-			_, err := answerOf[client.Watch](gateway.PostWatch(ctx, id, client.WatchRequest{Seconds: &seconds}))
+			_, err := answerOf[client.Watch](w.gateway.PostWatch(ctx, id, client.WatchRequest{Seconds: &seconds}))
 			if refused, is := errors.AsType[*gatewayError](err); is && first && refused.Status < http.StatusInternalServerError {
 				return fmt.Errorf("%s: %w", plain(id), err)
 			}
@@ -124,17 +119,16 @@ func (w watcher) poll(ctx context.Context) error {
 // follow prints events until the connection ends. An error that would come again is
 // permanent.
 func (w watcher) follow(ctx context.Context) error {
-	header := http.Header{}
-	if w.gateway.token != "" {
-		header.Set("Authorization", "Bearer "+w.gateway.token)
+	request, err := w.gateway.SocketRequest(ctx)
+	if err != nil {
+		return backoff.Permanent(err)
 	}
-	address := "ws" + strings.TrimPrefix(w.gateway.base, "http") + "/api/v1/live"
-	conn, response, err := websocket.Dial(ctx, address, &websocket.DialOptions{HTTPHeader: header})
+	conn, response, err := websocket.Dial(ctx, request.URL.String(), &websocket.DialOptions{HTTPHeader: request.Header})
 	if err != nil {
 		if response != nil && response.StatusCode >= http.StatusBadRequest && response.StatusCode < http.StatusInternalServerError {
-			return backoff.Permanent(fmt.Errorf("%s answers %s", w.gateway.base, response.Status))
+			return backoff.Permanent(fmt.Errorf("%s answers %s", request.URL.Host, response.Status))
 		}
-		return fmt.Errorf("no gateway answers at %s", w.gateway.base)
+		return fmt.Errorf("no gateway answers at %s", request.URL.Host)
 	}
 	defer func() { _ = conn.CloseNow() }()
 	conn.SetReadLimit(maxEvents)
