@@ -52,6 +52,8 @@ type Presence struct {
 	// Stream and Seq name a collector's journal and its newest number.
 	Stream string `json:"stream,omitempty"`
 	Seq    uint64 `json:"seq,omitempty"`
+	// Packs says that a collector publishes all of its readings as Packs too.
+	Packs bool `json:"packs,omitempty"`
 }
 
 // Validate reports every fault as a CodeInvalid error.

@@ -12,6 +12,7 @@ type TopicKind string
 // The kinds of topics; docs/topics.md has the whole table.
 const (
 	TopicData     TopicKind = "data"     // Reading, retained: …/data/{site}/{device}
+	TopicPack     TopicKind = "pack"     // Pack: …/pack/{site}/{stream}
 	TopicState    TopicKind = "state"    // State, retained: …/state/{site}/{device}
 	TopicDevice   TopicKind = "device"   // Device, retained: …/device/{device}
 	TopicCommand  TopicKind = "command"  // envelope: …/command/{site}/{device}
@@ -41,6 +42,8 @@ func (t *Topic) levels() []*string {
 	switch t.Kind {
 	case TopicData, TopicState, TopicCommand:
 		return []*string{&t.Site, &t.Device}
+	case TopicPack:
+		return []*string{&t.Site, &t.Stream}
 	case TopicDevice:
 		return []*string{&t.Device}
 	case TopicQuery:

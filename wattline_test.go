@@ -108,6 +108,7 @@ func TestTopicsRoundTrip(t *testing.T) {
 			{Kind: wattline.TopicDevice, Device: draw("device")},
 			{Kind: wattline.TopicQuery, Component: draw("component"), Instance: draw("instance"), Verb: draw("verb")},
 			{Kind: wattline.TopicReply, Instance: draw("instance"), ID: draw("id")},
+			{Kind: wattline.TopicPack, Site: draw("site"), Stream: draw("stream")},
 			{Kind: wattline.TopicStored, Hook: draw("hook"), Stream: draw("stream")},
 			{Kind: wattline.TopicPresence, Instance: draw("instance")},
 			{Kind: wattline.TopicEvent, Event: draw("event")},

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -27,7 +28,10 @@ func appendBare() error {
 	if err != nil {
 		return err
 	}
-	batches := allBatches()
+	batches, err := allBatches()
+	if err != nil {
+		return err
+	}
 	series := map[string]*bareSeries{}
 	took := cpuOf(func() {
 		for _, batch := range batches {
@@ -77,11 +81,14 @@ func appendBatch(db *tsdb.DB, batch []wattline.Reading, known map[string]*bareSe
 func postBare() error {
 	target, token, _ := strings.Cut(os.Getenv("BENCH_TARGET"), " ")
 	var bodies [][]byte
-	for _, batch := range allBatches() {
+	batches, err := allBatches()
+	if err != nil {
+		return err
+	}
+	for _, batch := range batches {
 		bodies = append(bodies, linesOf(batch))
 	}
 	client := &http.Client{Timeout: time.Minute}
-	var err error
 	took := cpuOf(func() {
 		for _, body := range bodies {
 			if err = post(client, target, token, body); err != nil {
@@ -120,14 +127,18 @@ func linesOf(batch []wattline.Reading) []byte {
 	return lines
 }
 
-func allBatches() [][]wattline.Reading {
+func allBatches() ([][]wattline.Reading, error) {
+	devices, err := strconv.Atoi(os.Getenv("BENCH_DEVICES"))
+	if err != nil {
+		return nil, err
+	}
 	var batches [][]wattline.Reading
 	for first := 0; first < ingested; first += batchReadings {
 		batch := make([]wattline.Reading, batchReadings)
 		for i := range batch {
-			batch[i] = numbered(first+i, ingestDevices)
+			batch[i] = numbered(first+i, devices)
 		}
 		batches = append(batches, batch)
 	}
-	return batches
+	return batches, nil
 }

@@ -14,17 +14,20 @@ import (
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 
 	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/internal/packed"
 	"github.com/wattline/wattline/internal/testserver"
 )
 
 const (
-	ingested      = 300_000
+	ingested      = 600_000
 	ingestDevices = 300
 	// batchReadings is how many readings the hook writes at once when there are many.
-	batchReadings = 1000
+	batchReadings = 5000
 	// ahead bounds what is published and not stored yet, so that the broker's queue
 	// and the hook's memory hold it and nothing has to be asked for again.
 	ahead = 15_000
+	// pollSeconds is how often each plug is read.
+	pollSeconds = 10
 )
 
 // BenchmarkIngest measures what it costs to take readings from MQTT and have them
@@ -36,7 +39,7 @@ const (
 func BenchmarkIngest(b *testing.B) {
 	b.Run("archive", func(b *testing.B) {
 		ours := ingest(b, ingestOptions{settings: "store: archive\n", devices: ingestDevices})
-		floor := bareLoop(b, "append", b.TempDir())
+		floor := bareLoop(b, ingestDevices, "append", b.TempDir())
 		ingestRow("MQTT to the archive, readings", ours, floor, "≥ 0.5 of the floor")
 	})
 	b.Run("influx", func(b *testing.B) {
@@ -51,7 +54,7 @@ func BenchmarkIngest(b *testing.B) {
 			server: server.PID(), devices: ingestDevices,
 		})
 		before := usageOf(b, server.PID()).cpu
-		floor := bareLoop(b, "lines", server.URL()+"/api/v2/write?precision=ms&org="+server.Org()+"&bucket="+server.NewBucket()+" "+server.Token())
+		floor := bareLoop(b, ingestDevices, "lines", server.URL()+"/api/v2/write?precision=ms&org="+server.Org()+"&bucket="+server.NewBucket()+" "+server.Token())
 		floor += usageOf(b, server.PID()).cpu - before
 		ingestRow("MQTT to InfluxDB, readings", ours, floor, "≥ 0.6 of the floor")
 	})
@@ -130,17 +133,14 @@ func ingest(b *testing.B, options ingestOptions) time.Duration {
 		}
 		return used
 	}
+	// A collector sends together what it has read within a second.
+	together := options.devices / pollSeconds
 	publish := func(from, to int) {
-		for n := from; n < to; n++ {
-			reading := numbered(n, options.devices)
-			payload, err := json.Marshal(reading)
-			if err != nil {
-				b.Fatal(err)
-			}
+		for n := from; n < to; n += together {
 			for uint64(n) > stored.Load()+ahead {
 				<-time.After(5 * time.Millisecond)
 			}
-			client.Publish("wattline/data/hq/"+reading.Device, 1, true, payload)
+			client.Publish("wattline/pack/hq/bench", 0, false, packOf(b, n, min(n+together, to), options.devices))
 		}
 		testserver.Eventually(b, 2*time.Minute, func() error {
 			if got := stored.Load(); got < uint64(to) {
@@ -153,6 +153,20 @@ func ingest(b *testing.B, options ingestOptions) time.Duration {
 	before := cpu()
 	publish(options.devices, options.devices+ingested)
 	return cpu() - before
+}
+
+// packOf is a pack of the readings from one number up to another.
+func packOf(b *testing.B, from, to, devices int) []byte {
+	b.Helper()
+	readings := make([]wattline.Reading, 0, to-from)
+	for n := from; n < to; n++ {
+		readings = append(readings, numbered(n, devices))
+	}
+	payload, err := json.Marshal(wattline.Pack{From: readings[0].Seq, Packed: packed.Append(nil, readings)})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return payload
 }
 
 func publisher(b *testing.B, addr string) mqtt.Client {
@@ -188,14 +202,14 @@ func follow(b *testing.B, client mqtt.Client) (stored *atomic.Uint64, hooked *at
 }
 
 // bareLoop runs one of the floors in a process of its own, which prints its CPU time.
-func bareLoop(b *testing.B, kind, target string) time.Duration {
+func bareLoop(b *testing.B, devices int, kind, target string) time.Duration {
 	b.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		b.Fatal(err)
 	}
 	command := exec.CommandContext(b.Context(), self, "-helper", kind)
-	command.Env = append(os.Environ(), "BENCH_TARGET="+target)
+	command.Env = append(os.Environ(), "BENCH_TARGET="+target, fmt.Sprint("BENCH_DEVICES=", devices))
 	command.Stderr = os.Stderr
 	printed, err := command.Output()
 	if err != nil {

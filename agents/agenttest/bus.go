@@ -25,6 +25,7 @@ type Bus struct {
 	retained    map[wattline.Topic]json.RawMessage
 	published   []bus.Message
 	roles       []string
+	refused     map[wattline.TopicKind]error
 }
 
 type subscriber struct {
@@ -41,6 +42,7 @@ type responder struct {
 func New(t testing.TB) *Bus {
 	return &Bus{
 		t: t, subscribers: map[int]subscriber{}, responders: map[int]responder{}, retained: map[wattline.Topic]json.RawMessage{},
+		refused: map[wattline.TopicKind]error{},
 	}
 }
 
@@ -105,10 +107,21 @@ func (b *Bus) Respond(o bus.RespondOptions, handle bus.Handler) (func(), error) 
 func (b *Bus) Publish(_ context.Context, topic wattline.Topic, payload any) error {
 	message := bus.Message{Topic: topic, Payload: b.encode(payload)}
 	b.mu.Lock()
+	if err := b.refused[topic.Kind]; err != nil {
+		b.mu.Unlock()
+		return err
+	}
 	b.published = append(b.published, message)
 	b.mu.Unlock()
 	b.deliver(message)
 	return nil
+}
+
+// Refuse has Publish fail for a kind of topic; nil ends that.
+func (b *Bus) Refuse(kind wattline.TopicKind, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.refused[kind] = err
 }
 
 // Retain is Publish; nil deletes what is retained.

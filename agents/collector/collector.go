@@ -54,12 +54,15 @@ type Journal interface {
 	Status() wattline.JournalStatus
 	Stream() string
 	LastSeq() uint64
+	// OnCommit sets who is given the readings of each commit, consecutive numbers all.
+	OnCommit(hear func(readings []wattline.Reading))
 }
 
 // Bus is what a collector needs of bus.Bus.
 type Bus interface {
 	agents.Bus
 	AnnounceStream(func() (stream string, seq uint64))
+	Publish(ctx context.Context, topic wattline.Topic, payload any) error
 	Ask(ctx context.Context, ask bus.Ask) (json.RawMessage, error)
 }
 
@@ -102,6 +105,7 @@ type Collector struct {
 	searches     *searches
 	complain     rate.Sometimes // belongs to stored
 	watches      watches
+	packer       *packer
 
 	mu      sync.Mutex
 	pollers map[string]*poller
@@ -127,7 +131,7 @@ func New(options Options) *Collector {
 		handover:    newHandover(),
 		past:        newPast(options.Bus),
 		pollers:     map[string]*poller{},
-		whereabouts: newWhereabouts(), searches: newSearches(),
+		whereabouts: newWhereabouts(), searches: newSearches(), packer: newPacker(),
 	}
 	options.Metrics.GaugeFunc("wattline_collector_watched", "Devices that are polled every second because somebody watches.", func() float64 {
 		return float64(c.watches.count(time.Now()))
@@ -137,6 +141,7 @@ func New(options Options) *Collector {
 
 // Run polls until the context ends, then waits for the polls under way.
 func (c *Collector) Run(ctx context.Context) error {
+	c.options.Journal.OnCommit(c.packer.add)
 	c.options.Bus.AnnounceStream(func() (string, uint64) { return c.options.Journal.Stream(), c.options.Journal.LastSeq() })
 	stopAnswering, err := c.answer()
 	if err != nil {
@@ -151,6 +156,10 @@ func (c *Collector) Run(ctx context.Context) error {
 	}
 	defer stopTakingOver()
 	c.started = time.Now()
+	packing, stopPacking := context.WithCancel(context.WithoutCancel(ctx))
+	var packs sync.WaitGroup
+	packs.Go(func() { c.pack(packing) })
+	defer func() { stopPacking(); packs.Wait() }() // the last polls are packed too
 	var asking sync.WaitGroup
 	defer asking.Wait()
 	asking.Go(func() { c.past.run(ctx) })
@@ -244,6 +253,7 @@ type metrics struct {
 	lateness    telemetry.Histogram
 	devices     telemetry.Gauge
 	unjournaled telemetry.Counter
+	unpacked    telemetry.Counter
 	badStored   telemetry.Counter
 	days        *telemetry.CounterVec
 }
@@ -256,6 +266,7 @@ func newMetrics(registry *telemetry.Registry) metrics {
 		devices:     registry.Gauge("wattline_collector_devices", "Devices that are polled."),
 		unjournaled: registry.Counter("wattline_collector_unjournaled_total", "Readings lost because they could not be put on disk."),
 		days:        registry.CounterVec("wattline_collector_day_stats_total", "Questions for a plug's own statistics, by what became of them.", "result"),
+		unpacked:    registry.Counter("wattline_collector_unpacked_total", "Readings that went out in no pack; hooks ask the journal for them."),
 		badStored:   registry.Counter("wattline_collector_bad_stored_total", "Stored positions of hooks that could not be used."),
 	}
 }

@@ -113,6 +113,7 @@ type journal struct {
 	memos map[string][]byte
 	fail  error
 	stall chan struct{}
+	hear  func([]wattline.Reading)
 }
 
 func newJournal() *journal { return &journal{memos: map[string][]byte{}} }
@@ -163,7 +164,11 @@ func (j *journal) commit(readings []wattline.Reading, memo []byte) ([]wattline.R
 		j.all = append(j.all, r)
 		j.memos[r.Device] = memo
 	}
-	return slices.Clone(j.all[len(j.all)-len(readings):]), nil
+	kept := slices.Clone(j.all[len(j.all)-len(readings):])
+	if j.hear != nil {
+		j.hear(kept)
+	}
+	return kept, nil
 }
 
 // kept are all readings, in their order.
@@ -197,7 +202,14 @@ func (j *journal) Forget(_ context.Context, hook string) error {
 	}
 	return nil
 }
-func (j *journal) Stream() string  { return "stream-1" }
+func (j *journal) Stream() string { return "stream-1" }
+
+func (j *journal) OnCommit(hear func([]wattline.Reading)) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.hear = hear
+}
+
 func (j *journal) LastSeq() uint64 { return uint64(len(j.kept())) }
 
 // office is a collector under test with all that is around it.

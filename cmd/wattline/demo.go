@@ -48,6 +48,7 @@ stay in the folder, and the next start goes on with them.`,
 			if err != nil {
 				return err
 			}
+			spareMemory()
 			return runDemo(command.Context(), command.OutOrStdout(), options, log)
 		},
 	}

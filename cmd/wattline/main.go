@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 	_ "time/tzdata" // calendars must not depend on the machine's
 
@@ -29,14 +28,7 @@ const (
 	exitUsage   = 2
 )
 
-// gcPercent has the garbage collected twice as often as usual: little of it is
-// made, and a gateway shares a small machine with others. GOGC goes before it.
-const gcPercent = 50
-
 func main() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	code := execute(ctx, newRoot(), os.Args[1:])

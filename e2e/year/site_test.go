@@ -167,6 +167,8 @@ func (*broker) Ask(context.Context, bus.Ask) (json.RawMessage, error) {
 	return nil, wattline.Errorf(wattline.CodeNoResponder, "there is no history")
 }
 
+func (*broker) Publish(context.Context, wattline.Topic, any) error { return nil }
+
 func (b *broker) Retain(_ context.Context, topic wattline.Topic, payload any) error {
 	b.site.retained[topic.Kind] = payload
 	return nil
@@ -178,6 +180,8 @@ type journal struct {
 	all  []wattline.Reading
 	memo []byte
 }
+
+func (*journal) OnCommit(func([]wattline.Reading)) {}
 
 func (j *journal) AppendAll(_ context.Context, readings []wattline.Reading, memo []byte) ([]wattline.Reading, error) {
 	for _, r := range readings {

@@ -112,7 +112,7 @@ func (b *book) expire(before time.Time) (lost uint64) {
 
 // arrive notes a live reading; it is false for one that is there already. A
 // reading without a usable number always is new.
-func (b *book) arrive(reading wattline.Reading, now time.Time) bool {
+func (b *book) arrive(reading *wattline.Reading, now time.Time) bool {
 	if reading.Stream == "" || reading.Seq > maxSeq {
 		return true
 	}
@@ -123,7 +123,7 @@ func (b *book) arrive(reading wattline.Reading, now time.Time) bool {
 
 // miss notes a live reading for which there is no room in memory. It is lost if
 // no journal has it.
-func (b *book) miss(reading wattline.Reading, now time.Time) (lost bool) {
+func (b *book) miss(reading *wattline.Reading, now time.Time) (lost bool) {
 	if reading.Stream == "" || reading.Seq > maxSeq {
 		return true
 	}
@@ -133,14 +133,25 @@ func (b *book) miss(reading wattline.Reading, now time.Time) (lost bool) {
 
 // settle notes that readings are in the store.
 func (b *book) settle(readings []wattline.Reading) {
-	for _, r := range readings {
-		s, ok := b.streams[r.Stream]
-		if !ok || r.Seq > maxSeq {
-			continue
+	for len(readings) > 0 {
+		first := &readings[0]
+		n := consecutive(readings)
+		if s, ok := b.streams[first.Stream]; ok && first.Seq <= maxSeq {
+			s.settle(span{From: first.Seq, To: first.Seq + uint64(n) - 1, At: readings[n-1].Time.UnixMilli()})
+			s.changed++
 		}
-		s.settle(span{From: r.Seq, To: r.Seq, At: r.Time.UnixMilli()})
-		s.changed++
+		readings = readings[n:]
 	}
+}
+
+// consecutive is how many readings at the beginning follow one another in their
+// stream's numbers.
+func consecutive(readings []wattline.Reading) int {
+	n := 1
+	for n < len(readings) && readings[n].Stream == readings[0].Stream && readings[n].Seq == readings[0].Seq+uint64(n) {
+		n++
+	}
+	return n
 }
 
 // presence takes what an instance says of itself.

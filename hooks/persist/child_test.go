@@ -185,10 +185,12 @@ func (b *childBus) Instance() string { return "hook-1" }
 
 func (b *childBus) Respond(bus.RespondOptions, bus.Handler) (func(), error) { return func() {}, nil }
 
-func (b *childBus) Subscribe(_ bus.SubscribeOptions, handle func(context.Context, bus.Message)) (func(), error) {
+func (b *childBus) Subscribe(o bus.SubscribeOptions, handle func(context.Context, bus.Message)) (func(), error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.live = handle
+	if o.Filter.Kind == wattline.TopicData {
+		b.live = handle
+	}
 	return func() {}, nil
 }
 

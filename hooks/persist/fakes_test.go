@@ -19,6 +19,7 @@ import (
 	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/hooks/persist"
 	"github.com/wattline/wattline/internal/bus"
+	"github.com/wattline/wattline/internal/packed"
 	"github.com/wattline/wattline/internal/store"
 )
 
@@ -41,6 +42,7 @@ type collector struct {
 	all              []wattline.Reading // number n at n-1
 	first            uint64
 	online           bool
+	packs            bool
 	asked            int
 	// answer replaces the honest one.
 	answer func(wattline.ReplayQuery) (wattline.ReplayPage, error)
@@ -62,16 +64,22 @@ func (c *collector) presence() wattline.Presence {
 	p := wattline.Presence{Instance: c.instance, Status: wattline.PresenceOffline}
 	if c.online {
 		p.Status, p.Roles = wattline.PresenceOnline, []string{wattline.RoleCollector}
-		p.Stream, p.Seq = c.stream, uint64(len(c.all))
+		p.Stream, p.Seq, p.Packs = c.stream, uint64(len(c.all)), c.packs
 	}
 	return p
+}
+
+// listener is a subscription.
+type listener struct {
+	kind   wattline.TopicKind
+	handle func(context.Context, bus.Message)
 }
 
 // fakeBus delivers at once, on the caller's goroutine.
 type fakeBus struct {
 	mu         sync.Mutex
 	down       bool
-	live       map[int]func(context.Context, bus.Message)
+	live       map[int]listener
 	next       int
 	hears      []func(wattline.Presence)
 	retained   map[wattline.Topic]uint64
@@ -83,17 +91,17 @@ type fakeBus struct {
 
 func newBus(s *fakeStore) *fakeBus {
 	return &fakeBus{
-		live: map[int]func(context.Context, bus.Message){}, retained: map[wattline.Topic]uint64{},
+		live: map[int]listener{}, retained: map[wattline.Topic]uint64{},
 		collectors: map[string]*collector{}, store: s,
 	}
 }
 
-func (b *fakeBus) Subscribe(_ bus.SubscribeOptions, handle func(context.Context, bus.Message)) (func(), error) {
+func (b *fakeBus) Subscribe(o bus.SubscribeOptions, handle func(context.Context, bus.Message)) (func(), error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	id := b.next
 	b.next++
-	b.live[id] = handle
+	b.live[id] = listener{o.Filter.Kind, handle}
 	return func() { b.mu.Lock(); delete(b.live, id); b.mu.Unlock() }, nil
 }
 
@@ -226,6 +234,20 @@ func (b *fakeBus) publish(c *collector, arrives bool) wattline.Reading {
 	return reading
 }
 
+// pack has a collector take readings and publish them together.
+func (b *fakeBus) pack(c *collector, readings int, arrives bool) {
+	b.mu.Lock()
+	down, from := b.down, len(c.all)
+	b.mu.Unlock()
+	for range readings {
+		b.publish(c, false)
+	}
+	if arrives && !down {
+		b.send(wattline.Topic{Kind: wattline.TopicPack, Site: "hq", Stream: c.stream},
+			wattline.Pack{From: uint64(from + 1), Packed: packed.Append(nil, c.all[from:])})
+	}
+}
+
 // give has a collector publish a reading that is numbered already.
 func (b *fakeBus) give(c *collector, reading wattline.Reading) {
 	b.mu.Lock()
@@ -235,22 +257,28 @@ func (b *fakeBus) give(c *collector, reading wattline.Reading) {
 }
 
 func (b *fakeBus) deliver(device string, payload any) {
+	b.send(wattline.Topic{Kind: wattline.TopicData, Site: "hq", Device: device}, payload)
+}
+
+func (b *fakeBus) send(topic wattline.Topic, payload any) {
 	data, err := json.Marshal(payload)
 	if err != nil {
 		panic(err)
 	}
+	for _, handle := range b.listeners(topic.Kind) {
+		handle(context.Background(), bus.Message{Topic: topic, Payload: data})
+	}
+}
+
+func (b *fakeBus) listeners(kind wattline.TopicKind) (handles []func(context.Context, bus.Message)) {
 	b.mu.Lock()
-	var live []func(context.Context, bus.Message)
-	for _, handle := range b.live {
-		live = append(live, handle)
+	defer b.mu.Unlock()
+	for _, l := range b.live {
+		if l.kind == kind {
+			handles = append(handles, l.handle)
+		}
 	}
-	b.mu.Unlock()
-	for _, handle := range live {
-		handle(context.Background(), bus.Message{
-			Topic:   wattline.Topic{Kind: wattline.TopicData, Site: "hq", Device: device},
-			Payload: data,
-		})
-	}
+	return handles
 }
 
 func (b *fakeBus) stored(hook, stream string) uint64 {

@@ -25,8 +25,8 @@ func (t tally) Inc() { t.Add(1) }
 func (t tally) count() uint64 { return t.n.Load() }
 
 type metrics struct {
-	written, replayed, repeats, letters, lettersDropped, asks, askFailures telemetry.Counter
-	overflow, lost                                                         tally
+	invalid, written, replayed, repeats, letters, lettersDropped, asks, askFailures telemetry.Counter
+	overflow, lost                                                                  tally
 
 	failures                *telemetry.CounterVec
 	writes                  interface{ Observe(seconds float64) }
@@ -42,6 +42,7 @@ func newMetrics(r *telemetry.Registry, hook string) metrics {
 		return r.GaugeVec("wattline_persist_"+name, help, "hook").WithLabelValues(hook)
 	}
 	return metrics{
+		invalid:        counter("invalid_packs_total", "Messages on pack topics that are not valid."),
 		written:        counter("written_total", "Readings that the store has confirmed."),
 		replayed:       counter("replayed_total", "Readings among them that were asked of a collector."),
 		repeats:        counter("repeats_total", "Live readings that had come before."),

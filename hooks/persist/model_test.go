@@ -70,7 +70,7 @@ func newChaos(t *rapid.T, folder string) *chaos {
 		BatchReadings: 20, MaxPending: 60, Replays: 2,
 	}}
 	for n := range 3 {
-		c := &collector{instance: fmt.Sprintf("c%d", n), stream: fmt.Sprintf("s%d", n)}
+		c := &collector{instance: fmt.Sprintf("c%d", n), stream: fmt.Sprintf("s%d", n), packs: n == 0}
 		x.collectors = append(x.collectors, x.bus.add(c))
 	}
 	x.start()
@@ -84,7 +84,12 @@ func (x *chaos) one(t *rapid.T) *collector {
 func (x *chaos) publish(t *rapid.T) {
 	c := x.one(t)
 	arrives := rapid.Uint64().Draw(t, "arrives") | rapid.Uint64().Draw(t, "arrives too")
-	for n := range rapid.IntRange(1, 50).Draw(t, "readings") {
+	readings := rapid.IntRange(1, 50).Draw(t, "readings")
+	if c.packs {
+		x.bus.pack(c, readings, c.online && arrives&1 == 1)
+		return
+	}
+	for n := range readings {
 		x.bus.publish(c, c.online && arrives>>n&1 == 1)
 	}
 }

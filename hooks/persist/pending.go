@@ -1,6 +1,7 @@
 package persist
 
 import (
+	"slices"
 	"time"
 
 	"github.com/wattline/wattline"
@@ -11,30 +12,39 @@ const linger = 50 * time.Millisecond
 
 // pending is the live readings that wait to be written, in their order.
 type pending struct {
+	// readings wait from head on. Their memory is used again and again.
 	readings []wattline.Reading
+	head     int
 	// first is when the oldest of them came.
 	first time.Time
 }
 
-func (p *pending) len() int { return len(p.readings) }
+func (p *pending) len() int { return len(p.readings) - p.head }
 
 func (p *pending) add(reading wattline.Reading, now time.Time) {
-	if len(p.readings) == 0 {
+	if p.len() == 0 {
 		p.first = now
 	}
 	p.readings = append(p.readings, reading)
 }
 
-// take is the next batch.
-func (p *pending) take(most int, now time.Time) []wattline.Reading {
-	n := min(most, len(p.readings))
-	batch := p.readings[:n:n]
-	p.readings = p.readings[n:]
+// take puts the next batch in the place of what was in batch.
+func (p *pending) take(batch []wattline.Reading, most int, now time.Time) []wattline.Reading {
+	n := min(most, p.len())
+	batch = append(batch[:0], p.readings[p.head:p.head+n]...)
+	p.head += n
 	p.first = now
-	if len(p.readings) == 0 {
-		p.readings = nil
+	if p.head >= p.len() {
+		p.readings = slices.Delete(p.readings, 0, p.head)
+		p.head = 0
 	}
 	return batch
+}
+
+// putBack returns a batch that was taken last.
+func (p *pending) putBack(batch []wattline.Reading) {
+	p.readings = slices.Concat(batch, p.readings[p.head:])
+	p.head = 0
 }
 
 // wait is how long until the next batch is due: nothing when it is full, else
@@ -42,9 +52,9 @@ func (p *pending) take(most int, now time.Time) []wattline.Reading {
 // together to be written together. ok is false when nothing waits.
 func (p *pending) wait(full int, interval time.Duration, before, now time.Time) (wait time.Duration, ok bool) {
 	switch {
-	case len(p.readings) == 0:
+	case p.len() == 0:
 		return 0, false
-	case len(p.readings) >= full:
+	case p.len() >= full:
 		return 0, true
 	}
 	due := p.first.Add(linger)

@@ -1,5 +1,6 @@
 // Package persist keeps every reading in a store, once, whatever goes down in
-// between. It listens to the live topic and writes in batches. Collectors
+// between. It listens to what collectors publish, packed where
+// they do so and one by one else, and writes in batches. Collectors
 // number their readings, so it knows what it lacks, asks the collector's journal
 // for that page by page, and tells the collector up to which number everything
 // is in the store, so that the journal may drop it.
@@ -32,7 +33,7 @@ import (
 
 // Defaults of Options.
 const (
-	DefaultBatchReadings   = 1000
+	DefaultBatchReadings   = 5000
 	DefaultBatchInterval   = time.Second
 	DefaultMaxPending      = 20_000
 	DefaultMaxStreams      = 256
@@ -142,13 +143,19 @@ type Hook struct {
 	letters deadLetters
 	// resending is held while dead letters are sent again.
 	resending sync.Mutex
+	// batch is what is being written. It belongs to the writer, and its memory is
+	// used again.
+	batch []wattline.Reading
 	// jobs are answered questions on their way to the writer.
 	jobs chan job
-	// wake tells the writer, and kick the replays, that there may be work.
+	// wake tells the writer, and kick the replays, that there may be work; came
+	// that a collector came or went.
 	wake chan struct{}
 	kick chan struct{}
+	came chan struct{}
 
 	mu      sync.Mutex
+	sources sources
 	book    *book
 	pending pending
 	health  health
@@ -170,8 +177,9 @@ func New(ctx context.Context, options Options) (*Hook, error) {
 	}
 	h := &Hook{
 		options: o, log: o.Log, metrics: newMetrics(o.Metrics, o.Name), began: time.Now(), ledger: opened,
-		jobs: make(chan job), wake: make(chan struct{}, 1), kick: make(chan struct{}, 1),
-		book: newBook(o.MaxStreams),
+		jobs: make(chan job), wake: make(chan struct{}, 1), kick: make(chan struct{}, 1), came: make(chan struct{}, 1),
+		sources: sources{},
+		book:    newBook(o.MaxStreams),
 	}
 	h.letters.letterBox = letterBox{path: filepath.Join(o.Dir, o.Name+".dead-letters.ndjson"), maxBytes: o.DeadLetterBytes}
 	h.letters.onDrop = h.lettersDropped
@@ -188,31 +196,34 @@ func New(ctx context.Context, options Options) (*Hook, error) {
 func (h *Hook) Run(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, h.ledger.close()) }()
 	h.options.Bus.OnPresence(h.hear)
-	stop, err := hooks.Readings(hooks.Options{
-		Name: h.options.Name, Bus: h.options.Bus, Log: h.log, Metrics: h.options.Metrics,
-	}, h.take)
+	stopListening, err := h.listen(ctx)
 	if err != nil {
 		return fmt.Errorf("hook %s: %w", h.options.Name, err)
 	}
+	defer stopListening()
 	stopAnswering, err := h.answer()
 	if err != nil {
-		stop()
 		return fmt.Errorf("hook %s: %w", h.options.Name, err)
 	}
 	defer stopAnswering()
 	var replays sync.WaitGroup
 	replays.Go(func() { h.replay(ctx) })
 	h.write(ctx)
-	stop()
 	replays.Wait()
 	return nil
 }
 
-// take receives a live reading. It never waits for the store.
-func (h *Hook) take(_ context.Context, reading wattline.Reading) {
+// take receives live readings. It never waits for the store.
+func (h *Hook) take(readings ...wattline.Reading) {
 	now := time.Now()
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	for i := range readings {
+		h.takeOne(&readings[i], now)
+	}
+}
+
+func (h *Hook) takeOne(reading *wattline.Reading, now time.Time) {
 	if h.pending.len() >= h.options.MaxPending {
 		h.noteOverflow()
 		if h.book.miss(reading, now) {
@@ -224,7 +235,7 @@ func (h *Hook) take(_ context.Context, reading wattline.Reading) {
 		h.metrics.repeats.Inc()
 		return
 	}
-	h.pending.add(reading, now)
+	h.pending.add(*reading, now)
 	if n := h.pending.len(); n == 1 || n == h.options.BatchReadings {
 		signal(h.wake)
 	}
@@ -234,7 +245,9 @@ func (h *Hook) take(_ context.Context, reading wattline.Reading) {
 func (h *Hook) hear(p wattline.Presence) {
 	h.mu.Lock()
 	h.book.presence(p, time.Now())
+	h.sources.hear(p)
 	h.mu.Unlock()
+	signal(h.came)
 	signal(h.wake)
 	signal(h.kick)
 }

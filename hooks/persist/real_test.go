@@ -17,6 +17,7 @@ import (
 	"github.com/wattline/wattline/hooks/persist"
 	"github.com/wattline/wattline/internal/bus"
 	"github.com/wattline/wattline/internal/journal"
+	"github.com/wattline/wattline/internal/packed"
 	"github.com/wattline/wattline/internal/store"
 	"github.com/wattline/wattline/internal/store/archive"
 	"github.com/wattline/wattline/internal/strictjson"
@@ -85,16 +86,19 @@ func collect(t *testing.T, b *bus.Bus, j *journal.Journal) func(context.Context)
 	if err != nil {
 		t.Fatal(err)
 	}
+	j.OnCommit(func(readings []wattline.Reading) {
+		pack := wattline.Pack{From: readings[0].Seq, Packed: packed.Append(nil, readings)}
+		_ = b.Publish(context.Background(), wattline.Topic{Kind: wattline.TopicPack, Site: "hq", Stream: readings[0].Stream}, pack)
+	})
 	return func(ctx context.Context) error {
 		for n := 1; ctx.Err() == nil; n++ {
 			device := fmt.Sprintf("desk-%d", n%3)
-			numbered, err := j.Append(context.Background(), wattline.Reading{
+			_, err := j.Append(context.Background(), wattline.Reading{
 				Device: device, Time: wattline.At(time.Now()), PowerW: wattline.Milli(n), Relay: wattline.RelayOn,
 			})
 			if err != nil {
 				return err
 			}
-			_ = b.Retain(context.Background(), wattline.Topic{Kind: wattline.TopicData, Site: "hq", Device: device}, numbered)
 			time.Sleep(2 * time.Millisecond)
 		}
 		return nil

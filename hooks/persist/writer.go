@@ -14,15 +14,18 @@ type job struct {
 	done chan struct{} // closed when it is settled
 }
 
-// saveAgain is how soon the ledger is tried again when the disk refused it.
-const saveAgain = time.Second
+const (
+	// saveAgain is how soon the ledger is tried again when the disk refused it.
+	saveAgain = time.Second
+	// saveInterval is how long the ledger waits while one batch follows another.
+	saveInterval = 100 * time.Millisecond
+)
 
 // write is the writer: one write to the store at a time, live batches first.
 func (h *Hook) write(ctx context.Context) {
-	var before time.Time
+	var before, saved time.Time
 	jobFirst := false // after a live batch a job has its turn, so that neither starves
 	for {
-		h.save(ctx)
 		batch, j := h.next(ctx, before, jobFirst)
 		jobFirst = len(batch) > 0
 		switch {
@@ -31,6 +34,7 @@ func (h *Hook) write(ctx context.Context) {
 				continue // the context has ended; nobody waits for the job any more
 			}
 			h.settle(*j)
+			h.save(ctx)
 		case len(batch) > 0:
 			before = time.Now()
 			if h.put(ctx, batch, nil) != nil {
@@ -38,6 +42,10 @@ func (h *Hook) write(ctx context.Context) {
 				continue
 			}
 			h.settleLive(batch)
+			if time.Since(saved) >= saveInterval {
+				saved = time.Now()
+				h.save(ctx)
+			}
 		case ctx.Err() != nil:
 			h.finish(ctx)
 			return
@@ -46,7 +54,7 @@ func (h *Hook) write(ctx context.Context) {
 }
 
 // next waits for work: a batch, a job, or nothing when it is time to look
-// again or the context has ended.
+// again or the context has ended. Before it waits, the ledger is brought up to date.
 func (h *Hook) next(ctx context.Context, before time.Time, jobFirst bool) ([]wattline.Reading, *job) {
 	now := time.Now()
 	h.mu.Lock()
@@ -65,8 +73,10 @@ func (h *Hook) next(ctx context.Context, before time.Time, jobFirst bool) ([]wat
 	if some && wait == 0 {
 		h.mu.Lock()
 		defer h.mu.Unlock()
-		return h.pending.take(h.options.BatchReadings, now), nil
+		h.batch = h.pending.take(h.batch, h.options.BatchReadings, now)
+		return h.batch, nil
 	}
+	h.save(ctx)
 	if !some {
 		wait = saveAgain
 	}
@@ -215,7 +225,7 @@ func (s *stream) close(a answerOf) (lost, begun uint64) {
 func (h *Hook) putBack(batch []wattline.Reading) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.pending.readings = append(batch, h.pending.readings...)
+	h.pending.putBack(batch)
 }
 
 // finish writes what is in memory when the hook stops.
@@ -224,7 +234,8 @@ func (h *Hook) finish(ctx context.Context) {
 	defer cancel()
 	for bounded.Err() == nil {
 		h.mu.Lock()
-		batch := h.pending.take(h.options.BatchReadings, time.Now())
+		h.batch = h.pending.take(h.batch, h.options.BatchReadings, time.Now())
+		batch := h.batch
 		h.mu.Unlock()
 		if len(batch) == 0 {
 			break

@@ -38,6 +38,7 @@ func (a *announcement) presenceNow(status wattline.PresenceStatus, now time.Time
 	presence.Clock = wattline.At(now)
 	if stream != nil {
 		presence.Stream, presence.Seq = stream()
+		presence.Packs = true
 	}
 	return presence
 }
@@ -55,7 +56,8 @@ func (b *Bus) Announce(role string, sites ...string) {
 }
 
 // AnnounceStream sets where the presence gets the journal's stream and newest
-// number from, at every announcement. The function must not block.
+// number from, at every announcement, and says that the stream is published as Packs.
+// The function must not block.
 func (b *Bus) AnnounceStream(current func() (stream string, seq uint64)) {
 	a := b.announced
 	a.mu.Lock()

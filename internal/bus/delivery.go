@@ -23,6 +23,8 @@ func deliveryOf(kind wattline.TopicKind) delivery {
 		return delivery{qos: 1, retain: true, open: true}
 	case wattline.TopicEvent:
 		return delivery{qos: 1, open: true}
+	case wattline.TopicPack:
+		return delivery{open: true}
 	case wattline.TopicPresence:
 		return delivery{qos: 1, retain: true}
 	case wattline.TopicCommand, wattline.TopicQuery, wattline.TopicReply:

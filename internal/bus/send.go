@@ -142,8 +142,8 @@ func (s *session) flush(ctx context.Context) error {
 	return nil
 }
 
-// Publish sends a message of JSON on a topic of kind data, state, device, stored
-// or event; quality of service and retaining follow from the kind. It returns
+// Publish sends a message of JSON on a topic of kind data, pack, state, device,
+// stored or event; quality of service and retaining follow from the kind. It returns
 // when the message is queued, and errors are of the codes invalid, too_large,
 // broker_down (nothing was sent or kept) and busy (the queue is full). Messages
 // published one after another on a topic arrive in that order.

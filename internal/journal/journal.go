@@ -19,6 +19,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/wattline/wattline"
@@ -105,6 +106,8 @@ type Journal struct {
 	shown   map[string]bool // the hooks that have gauges; the writer's
 	close   sync.Once
 	failure error // of closing the file; read after ended
+	// onCommit is nil while nobody wants to hear.
+	onCommit atomic.Pointer[func([]wattline.Reading)]
 
 	// opened is when it was, by the clock that only goes on; since is what the time
 	// was then: that of the newest reading, if there is one.

@@ -173,3 +173,28 @@ func TestAFileFromBeforeThereWereMemos(t *testing.T) {
 		}
 	})
 }
+
+func TestWhoListensToCommits(t *testing.T) {
+	bubble(t, "is given every reading that is on disk, once and in the order of numbers", func(t *testing.T) {
+		j := opened(t, journal.Options{})
+		var heard []wattline.Reading
+		j.OnCommit(func(readings []wattline.Reading) { heard = append(heard, readings...) })
+		mustAppend(t, j, readingOf(1, time.Now()))
+		if _, err := j.AppendAll(t.Context(), together(3), nil); err != nil {
+			t.Fatal(err)
+		}
+		if err := j.Stored(t.Context(), "influx", 2); err != nil {
+			t.Fatal(err)
+		}
+		if err := j.Close(); err != nil {
+			t.Fatal(err)
+		}
+		var numbers []uint64
+		for _, r := range heard {
+			numbers = append(numbers, r.Seq)
+		}
+		if diff := cmp.Diff([]uint64{1, 2, 3, 4}, numbers); diff != "" {
+			t.Error(diff)
+		}
+	})
+}

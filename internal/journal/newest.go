@@ -20,6 +20,11 @@ type newest struct {
 	memo    []byte
 }
 
+// OnCommit sets who is given what each commit has put on disk: consecutive numbers,
+// commit after commit. It is called by the one goroutine that writes: it must return
+// soon, not call the journal, and neither keep nor change the readings.
+func (j *Journal) OnCommit(hear func(readings []wattline.Reading)) { j.onCommit.Store(&hear) }
+
 // Last is the newest reading ever appended for a device. It outlives trimming
 // and restarts.
 func (j *Journal) Last(device string) (wattline.Reading, bool) {

@@ -118,6 +118,9 @@ func (j *Journal) commit(batch []*request) {
 	}
 	j.noteFailure(err)
 	j.metrics.commits.Observe(time.Since(begun).Seconds())
+	if hear := j.onCommit.Load(); hear != nil && err == nil && len(p.readings) > 0 {
+		(*hear)(p.readings)
+	}
 	next := 0
 	for _, r := range batch {
 		a := answer{err: err}

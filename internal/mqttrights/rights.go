@@ -123,6 +123,7 @@ func (r Role) rights(h Holder) Rights {
 		return Rights{
 			Publish: []wattline.Topic{
 				{Kind: wattline.TopicData, Site: h.Site},
+				{Kind: wattline.TopicPack, Site: h.Site},
 				{Kind: wattline.TopicState, Site: h.Site},
 				event("journal_dropped"), reply(),
 				query(wattline.RoleHistory, wattline.VerbLast), query(wattline.RoleWhereabouts, h.Site),
@@ -178,7 +179,7 @@ func hook(h Holder, store string) Rights {
 	}
 	rights.Publish = append(rights.Publish, wattline.Topic{Kind: wattline.TopicStored, Hook: store},
 		query(wattline.RoleCollector, wattline.VerbReplay), reply())
-	rights.Subscribe = append(rights.Subscribe, queries(wattline.RoleHook, h.Name))
+	rights.Subscribe = append(rights.Subscribe, wattline.Topic{Kind: wattline.TopicPack}, queries(wattline.RoleHook, h.Name))
 	return rights
 }
 

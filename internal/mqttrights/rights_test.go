@@ -59,6 +59,7 @@ func TestRolesTogetherGiveNoMoreThanEach(t *testing.T) {
 		rights := mqttrights.Of(holder)
 		for kind, role := range map[wattline.TopicKind]mqttrights.Role{
 			wattline.TopicCommand: wattline.RoleGateway, wattline.TopicDevice: wattline.RoleRegistry, wattline.TopicData: wattline.RoleCollector,
+			wattline.TopicPack: wattline.RoleCollector,
 		} {
 			topic := wattline.Topic{Kind: kind, Site: holder.Site}
 			if kind == wattline.TopicDevice {

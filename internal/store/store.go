@@ -27,7 +27,8 @@ type Store interface {
 	// Write keeps the readings. A nil error means that all of them are on disk
 	// and will be found by the calls that follow. A *RefusedError means that all
 	// are but those it names, which this store will never take. Any other error
-	// leaves it open which were kept: write all of them again.
+	// leaves it open which were kept: write all of them again. The list is the
+	// caller's again when Write has returned.
 	Write(ctx context.Context, readings []wattline.Reading) error
 
 	// Readings returns a page of raw readings, ordered by device and then time,
