@@ -12,9 +12,10 @@ import (
 // up to three decimals: Milli(61753) is 61.753.
 type Milli int64
 
-// MaxMilli bounds what a Milli may hold, so that its value in the unit is exact
-// in a float64 and sums of many do not overflow.
-const MaxMilli Milli = 8_000_000_000_000_000
+// MaxMilli bounds what a Milli may hold, so that it comes back from its value in the
+// unit as a float64 to the last thousandth (below 2^42 units the rounding of both ways
+// together stays under half of one), and sums of many do not overflow.
+const MaxMilli Milli = 4_000_000_000_000_000
 
 var errNotNumber = errors.New("must be a finite decimal number")
 

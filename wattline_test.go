@@ -34,6 +34,16 @@ func TestMilliKeepsEveryThousandthThroughText(t *testing.T) {
 	})
 }
 
+func TestTheGreatestMilliComeBackFromAFloat(t *testing.T) {
+	for back := range wattline.Milli(100_000) {
+		for _, want := range []wattline.Milli{wattline.MaxMilli - back, back - wattline.MaxMilli, wattline.MaxMilli/2 + back} {
+			if got, err := wattline.MilliOf(want.Float()); err != nil || got != want {
+				t.Fatalf("%d became %d, %v", int64(want), int64(got), err)
+			}
+		}
+	}
+}
+
 func TestMilliText(t *testing.T) {
 	for text, want := range map[string]wattline.Milli{
 		"0": 0, "61.753": 61753, "-0.5": -500, "16323": 16_323_000, "0.0004": 0, "0.0005": 1, "4.566000": 4566, "6.1e1": 61000,
