@@ -36,7 +36,7 @@ func TestTheSchemasAreThoseOfTheTypes(t *testing.T) {
 		t.Fatal(err)
 	}
 	for schema, value := range map[string]any{
-		"reading": wattline.Reading{}, "state": wattline.State{}, "device": wattline.Device{}, "envelope": wattline.Envelope{},
+		"reading": wattline.Reading{}, "pack": wattline.Pack{}, "state": wattline.State{}, "device": wattline.Device{}, "envelope": wattline.Envelope{},
 		"command": wattline.Command{}, "reply": wattline.Reply{}, "result": wattline.Result{}, "stored": wattline.Stored{},
 		"presence": wattline.Presence{}, "registering": wattline.RegistryEvent{}, "skew": bus.ClockSkew{},
 	} {
