@@ -3,12 +3,9 @@ package persist_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -17,10 +14,8 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/wattline/wattline"
-	"github.com/wattline/wattline/hooks/persist"
 	"github.com/wattline/wattline/internal/bus"
 	"github.com/wattline/wattline/internal/packed"
-	"github.com/wattline/wattline/internal/store"
 )
 
 func TestMain(m *testing.M) {
@@ -298,198 +293,4 @@ func (b *fakeBus) asked(c *collector) int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return c.asked
-}
-
-type identity struct {
-	device string
-	time   int64
-}
-
-func identityOf(r wattline.Reading) identity { return identity{r.Device, r.Time.UnixMilli()} }
-
-// fakeStore keeps readings, and fails as it is told.
-type fakeStore struct {
-	mu     sync.Mutex
-	kept   map[identity]wattline.Reading
-	writes []int // the sizes of the batches that it was given
-	// fail decides about a batch; nil keeps it. half keeps one half of a batch
-	// that fails.
-	fail func(batch []wattline.Reading) error
-	half bool
-}
-
-func newStore() *fakeStore { return &fakeStore{kept: map[identity]wattline.Reading{}} }
-
-func (s *fakeStore) Write(ctx context.Context, batch []wattline.Reading) error {
-	s.mu.Lock()
-	fail := s.fail
-	s.writes = append(s.writes, len(batch))
-	s.mu.Unlock()
-	var err error
-	if fail != nil {
-		err = fail(batch)
-	}
-	if errors.Is(err, errHang) {
-		<-ctx.Done()
-		err = ctx.Err()
-	}
-	what, _ := errors.AsType[*store.RefusedError](err)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for i, r := range batch {
-		refused := what != nil && slices.ContainsFunc(what.Readings, func(one store.RefusedReading) bool { return one.Index == i })
-		if refused || err != nil && what == nil && (!s.half || i%2 == 0) {
-			continue
-		}
-		if _, had := s.kept[identityOf(r)]; !had {
-			s.kept[identityOf(r)] = r
-		}
-	}
-	return err
-}
-
-var errHang = errors.New("hang until the context ends")
-
-func (s *fakeStore) set(fail func([]wattline.Reading) error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.fail = fail
-}
-
-func (s *fakeStore) has(r wattline.Reading) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	got, ok := s.kept[identityOf(r)]
-	return ok && got.PowerW == r.PowerW
-}
-
-func (s *fakeStore) batches() []int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.writes)
-}
-
-func (s *fakeStore) forgetBatches() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.writes = nil
-}
-
-func (s *fakeStore) count() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.kept)
-}
-
-// runner runs hooks one after another on the same files.
-type runner struct {
-	t       fatal
-	options persist.Options
-	hook    *persist.Hook
-	stop    func()
-}
-
-type fatal interface {
-	Helper()
-	Fatal(...any)
-	Fatalf(string, ...any)
-}
-
-func (r *runner) start() {
-	r.t.Helper()
-	hook, err := persist.New(context.Background(), r.options)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- hook.Run(ctx) }()
-	synctest.Wait()
-	r.hook = hook
-	r.stop = func() {
-		cancel()
-		if err := <-ended; err != nil {
-			r.t.Fatal(err)
-		}
-	}
-}
-
-// office is a hook with its surroundings.
-type office struct {
-	runner
-	bus   *fakeBus
-	store *fakeStore
-}
-
-func begin(t *testing.T, change func(*persist.Options)) *office {
-	t.Helper()
-	s := newStore()
-	o := &office{bus: newBus(s), store: s}
-	o.runner = runner{t: t, options: persist.Options{Name: "archive", Bus: o.bus, Store: s, Dir: t.TempDir()}}
-	if change != nil {
-		change(&o.options)
-	}
-	o.start()
-	t.Cleanup(func() {
-		o.stop()
-		o.honest(t)
-	})
-	return o
-}
-
-func (o *office) honest(t fatal) {
-	t.Helper()
-	o.bus.mu.Lock()
-	defer o.bus.mu.Unlock()
-	if len(o.bus.untrue) > 0 {
-		t.Fatal(o.bus.untrue[0])
-	}
-}
-
-// complete checks that everything of a collector is in the store, and that the
-// collector was told so.
-func (o *office) complete(t fatal, c *collector) {
-	t.Helper()
-	for _, r := range c.all {
-		if !o.store.has(r) {
-			t.Fatalf("reading %d of %s is not in the store; %+v", r.Seq, c.stream, o.hook.Status())
-		}
-	}
-	if got := o.bus.stored(o.options.Name, c.stream); got != uint64(len(c.all)) {
-		t.Fatalf("stored is %d of %d", got, len(c.all))
-	}
-}
-
-// memoryFolder is a folder in memory where the system has one: syncing takes
-// most of the time of these tests.
-func memoryFolder(t fatal) string {
-	parent := "/dev/shm"
-	if _, err := os.Stat(parent); err != nil {
-		parent = ""
-	}
-	folder, err := os.MkdirTemp(parent, "wattline-persist-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return folder
-}
-
-// logBuffer is a log that can be read while it is written.
-type logBuffer struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func logTo(b *logBuffer) *slog.Logger { return slog.New(slog.NewTextHandler(b, nil)) }
-
-func (b *logBuffer) Write(line []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(line)
-}
-
-func (b *logBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
 }
