@@ -87,6 +87,21 @@ type event struct {
 	// data is encoded; of the registry's events, as each of the changes.
 	data  []byte
 	views views
+	// marked is the id for the first rights that it was given out for.
+	marked atomic.Pointer[marked]
+}
+
+// marked is an id with the mark of somebody's rights.
+type marked struct{ mark, id string }
+
+// idFor is the id of the event for somebody's rights, which are nearly always the same.
+func (e *event) idFor(mark string) string {
+	if made := e.marked.Load(); made != nil && made.mark == mark {
+		return made.id
+	}
+	made := &marked{mark, e.id + mark}
+	e.marked.CompareAndSwap(nil, made)
+	return made.id
 }
 
 // views are the forms of a change of the registry.

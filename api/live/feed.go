@@ -207,7 +207,7 @@ func (f *Feed) consider(e *event, sparing bool) {
 			f.missed++
 			return
 		default:
-			f.told = e.id + f.mark
+			f.told = e.idFor(f.mark)
 			f.add(first, Message{Name: string(e.kind), ID: f.told, Data: data, To: s.to})
 		}
 	}

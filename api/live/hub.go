@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/wattline/wattline"
@@ -28,8 +29,8 @@ type Options struct {
 	Seats, SeatsEach int
 	// Stall is how long a client may take nothing before it is cut off; 30 s.
 	Stall time.Duration
-	// Pause is the least time between two writes to a client, in which events are
-	// gathered; 30 ms.
+	// Pause is the time between two writes to a client, in which events are gathered;
+	// what comes after a longer quiet is written at once. 30 ms.
 	Pause time.Duration
 	// Heartbeat is sent to a client that nothing else was sent to for so long; 15 s.
 	Heartbeat time.Duration
@@ -62,6 +63,8 @@ type Hub struct {
 	meters  meters
 	seats   seats
 	buffers sync.Pool
+	// sessions is how many there ever were.
+	sessions atomic.Uint64
 
 	mu       sync.RWMutex
 	ring     ring

@@ -2,6 +2,7 @@ package live
 
 import (
 	"context"
+	"math"
 	"time"
 
 	"github.com/wattline/wattline/internal/access"
@@ -26,12 +27,31 @@ type session struct {
 
 	checked, wrote time.Time
 	timer          *time.Timer
+	beats          beats
 }
+
+// beats are the instants at which a session that has something to do now and again
+// looks for more: a pause apart, and each session's at a place of its own in the pause.
+// If all did it together, who else wants to run would wait for a thousand writes.
+type beats struct {
+	first time.Time
+	apart time.Duration
+}
+
+func (h *Hub) newBeats(now time.Time) beats {
+	const golden = 0.618033988749895 // whose multiples are spread evenly, however many there are
+	_, place := math.Modf(golden * float64(h.sessions.Add(1)))
+	return beats{now.Add(-time.Duration(place * float64(h.options.Pause))), h.options.Pause}
+}
+
+// until is how long it is to the next one.
+func (b beats) until(now time.Time) time.Duration { return b.apart - now.Sub(b.first)%b.apart }
 
 // run returns why it ended: a *wattline.Error that the client is to be told, or what
 // went wrong with the connection.
 func (s *session) run(ctx context.Context) error {
 	s.checked, s.wrote = time.Now(), time.Now()
+	s.beats = s.feed.hub.newBeats(s.wrote)
 	s.timer = time.NewTimer(0)
 	defer s.timer.Stop()
 	for ctx.Err() == nil {
@@ -50,7 +70,7 @@ func (s *session) run(ctx context.Context) error {
 		wait := s.feed.hub.options.Heartbeat - now.Sub(s.wrote)
 		if len(messages) > 0 || s.feed.at != before {
 			// Nor does each event that is not for this client wake it.
-			news, wait = nil, s.feed.hub.options.Pause
+			news, wait = nil, s.beats.until(now)
 		}
 		if err := s.wait(ctx, news, min(wait, recheck-now.Sub(s.checked))); err != nil {
 			return err
