@@ -67,6 +67,12 @@ func acts() []act {
 
 		{"col-1", says, "data/hq/sp_w.r1.c1", yes},
 		{"col-1", says, "data/annex/desk-1", no},
+		{"col-1", says, "pack/hq/c3v6qk", yes},
+		{"col-1", says, "pack/annex/c3v6qk", no},
+		{"gw-north-1", says, "pack/hq/c3v6qk", no},
+		{"store-1", hears, "pack/hq/c3v6qk", yes},
+		{"store-1", says, "pack/hq/c3v6qk", no},
+		{"wall-1", hears, "pack/hq/c3v6qk", no},
 		{"col-1", says, "state/hq/desk-1", yes},
 		{"col-1", says, "reply/gw-north-1/k2m5", yes},
 		{"col-1", says, "event/journal_dropped", yes},
