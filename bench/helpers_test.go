@@ -49,6 +49,8 @@ type system struct {
 	url    string
 	broker string
 	pid    int
+	// running is its process.
+	running *testserver.RunningProgram
 }
 
 type systemOptions struct {
@@ -98,7 +100,7 @@ func up(b *testing.B, options systemOptions) system {
 	}
 	command := exec.CommandContext(b.Context(), binary, "up", "-c", file, "--log-level", "warn")
 	running := testserver.Program(b, command)
-	s := system{url: "http://" + listen, broker: options.broker, pid: command.Process.Pid}
+	s := system{url: "http://" + listen, broker: options.broker, pid: command.Process.Pid, running: running}
 	testserver.Eventually(b, readyWithin, func() error {
 		select {
 		case <-running.Ended():

@@ -65,23 +65,6 @@ func ingestRow(what string, ours, floor time.Duration, limit string) {
 	results.row(what, perSecond(ours), perSecond(floor), fmt.Sprintf("%.2f", float64(floor)/float64(ours)), limit)
 }
 
-// BenchmarkScale measures what a plug costs as there are more of them: the same
-// number of readings, of more and more plugs.
-func BenchmarkScale(b *testing.B) {
-	var before time.Duration
-	for _, devices := range []int{100, 1_000, 10_000} {
-		took := ingest(b, ingestOptions{settings: "store: archive\n", devices: devices})
-		what := fmt.Sprintf("MQTT to the archive, CPU of a reading with %d plugs", devices)
-		figure := func(cpu time.Duration) string { return fmt.Sprintf("%.1f µs", cpu.Seconds()*1e6/ingested) }
-		if before == 0 {
-			results.row(what, figure(took), "–", "–", "–")
-		} else {
-			results.row(what, figure(took), figure(before), ratio(took, before), "≤ 1.05 of a tenth as many")
-		}
-		before = took
-	}
-}
-
 // numbered is the n-th reading of the stream: all devices in turn, every ten seconds.
 func numbered(n, devices int) wattline.Reading {
 	watts := wattline.Milli(45_000 + n*7919%30_000)
@@ -133,26 +116,53 @@ func ingest(b *testing.B, options ingestOptions) time.Duration {
 		}
 		return used
 	}
-	// A collector sends together what it has read within a second.
-	together := options.devices / pollSeconds
-	publish := func(from, to int) {
-		for n := from; n < to; n += together {
-			for uint64(n) > stored.Load()+ahead {
-				<-time.After(5 * time.Millisecond)
-			}
-			client.Publish("wattline/pack/hq/bench", 0, false, packOf(b, n, min(n+together, to), options.devices))
-		}
-		testserver.Eventually(b, 2*time.Minute, func() error {
-			if got := stored.Load(); got < uint64(to) {
-				return fmt.Errorf("%d of %d readings are stored: %s", got, to, running.Output())
-			}
-			return nil
-		})
-	}
-	publish(0, options.devices) // each device's first one makes its series
+	source := replayer{client: client, stored: stored, site: "hq", devices: options.devices, running: running}
+	source.publish(b, 0, options.devices) // each device's first one makes its series
 	before := cpu()
-	publish(options.devices, options.devices+ingested)
+	source.publish(b, options.devices, options.devices+ingested)
 	return cpu() - before
+}
+
+// replayer publishes what a collector of many devices would.
+type replayer struct {
+	client  mqtt.Client
+	stored  *atomic.Uint64
+	site    string
+	devices int
+	// singly publishes each reading by itself too.
+	singly  bool
+	running *testserver.RunningProgram
+}
+
+// publish returns when all readings from one number up to another are stored.
+func (r replayer) publish(b *testing.B, from, to int) {
+	b.Helper()
+	together := r.devices / pollSeconds // what is read within a second
+	for n := from; n < to; n += together {
+		for uint64(n) > r.stored.Load()+ahead {
+			<-time.After(5 * time.Millisecond)
+		}
+		end := min(n+together, to)
+		for i := n; r.singly && i < end; i++ {
+			r.publishOne(b, numbered(i, r.devices))
+		}
+		r.client.Publish("wattline/pack/"+r.site+"/bench", 0, false, packOf(b, n, end, r.devices))
+	}
+	testserver.Eventually(b, 2*time.Minute, func() error {
+		if got := r.stored.Load(); got < uint64(to) {
+			return fmt.Errorf("%d of %d readings are stored: %s", got, to, r.running.Output())
+		}
+		return nil
+	})
+}
+
+func (r replayer) publishOne(b *testing.B, reading wattline.Reading) {
+	b.Helper()
+	payload, err := json.Marshal(reading)
+	if err != nil {
+		b.Fatal(err)
+	}
+	r.client.Publish("wattline/data/"+r.site+"/"+reading.Device, 1, true, payload).Wait()
 }
 
 // packOf is a pack of the readings from one number up to another.
