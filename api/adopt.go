@@ -35,9 +35,6 @@ import (
 //	@Failure		default	{object}	Problem	"whatever else who was asked answers"
 //	@Router			/api/v1/discovery/{id}/adopt [post]
 func (g *Gateway) adoptPlug(c *gin.Context) error {
-	if err := noQuery(c); err != nil {
-		return err
-	}
 	s, err := searchOf(c)
 	if err != nil {
 		return err

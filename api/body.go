@@ -59,12 +59,3 @@ func checkContentType(header http.Header, kinds []string) (string, error) {
 	}
 	return kind, nil
 }
-
-// noQuery refuses a query on a path that takes none.
-func noQuery(c *gin.Context) error {
-	p, err := readParams(c.Request)
-	if err != nil {
-		return err
-	}
-	return p.err()
-}

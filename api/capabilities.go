@@ -24,9 +24,6 @@ type CapabilityList struct {
 //	@Failure		400	{object}	Problem	"invalid"
 //	@Router			/api/v1/capabilities [get]
 func (g *Gateway) listCapabilities(c *gin.Context) error {
-	if err := noQuery(c); err != nil {
-		return err
-	}
 	return writeJSON(c, CapabilityList{wattline.Capabilities()})
 }
 
@@ -43,9 +40,6 @@ func (g *Gateway) listCapabilities(c *gin.Context) error {
 //	@Failure		404	{object}	Problem	"not_found"
 //	@Router			/api/v1/devices/{id}/capabilities [get]
 func (g *Gateway) getCapabilities(c *gin.Context) error {
-	if err := noQuery(c); err != nil {
-		return err
-	}
 	snap, err := g.device(c)
 	if err != nil {
 		return err

@@ -49,9 +49,6 @@ type CommandList struct {
 //	@Failure		503	{object}	Problem	"broker_down"
 //	@Router			/api/v1/commands/{id} [get]
 func (g *Gateway) getCommand(c *gin.Context) error {
-	if err := noQuery(c); err != nil {
-		return err
-	}
 	id := c.Param("id")
 	if err := wattline.CheckID(id); err != nil {
 		return wattline.Invalid(wattline.FieldError{Field: "id", Reason: err.Error()})

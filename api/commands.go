@@ -69,9 +69,6 @@ type CommandsResponse struct {
 //	@Failure		503				{object}	Problem	"broker_down"
 //	@Router			/api/v1/commands [post]
 func (g *Gateway) postCommands(c *gin.Context) error {
-	if err := noQuery(c); err != nil {
-		return err
-	}
 	request := CommandsRequest{TimeoutS: wattline.Milli(g.options.Limits.CommandTimeout.Milliseconds())}
 	if err := g.readBody(c, &request); err != nil {
 		return err

@@ -38,9 +38,6 @@ const (
 //	@Failure		default		{object}	Problem	"whatever else who was asked answers"
 //	@Router			/api/v1/devices [post]
 func (g *Gateway) createDevice(c *gin.Context) error {
-	if err := noQuery(c); err != nil {
-		return err
-	}
 	var request DeviceRequest
 	if err := g.readBody(c, &request); err != nil {
 		return err
@@ -95,9 +92,6 @@ func (g *Gateway) addDevice(c *gin.Context, request DeviceRequest) error {
 //	@Failure		default		{object}	Problem	"whatever else who was asked answers"
 //	@Router			/api/v1/devices/{id} [put]
 func (g *Gateway) replaceDevice(c *gin.Context) error {
-	if err := noQuery(c); err != nil {
-		return err
-	}
 	isNew, err := onlyIfNew(c.Request.Header)
 	if err != nil {
 		return err
@@ -143,9 +137,6 @@ func (g *Gateway) replaceDevice(c *gin.Context) error {
 //	@Failure		default		{object}	Problem	"whatever else who was asked answers"
 //	@Router			/api/v1/devices/{id} [patch]
 func (g *Gateway) patchDevice(c *gin.Context) error {
-	if err := noQuery(c); err != nil {
-		return err
-	}
 	return g.changeDevice(c, func(had wattline.Device) (request DeviceRequest, err error) {
 		patch, err := g.readRaw(c, "application/merge-patch+json", "application/json")
 		if err != nil {
@@ -203,9 +194,6 @@ func (g *Gateway) changeDevice(c *gin.Context, describe func(had wattline.Device
 //	@Failure		default		{object}	Problem	"whatever else who was asked answers"
 //	@Router			/api/v1/devices/{id} [delete]
 func (g *Gateway) deleteDevice(c *gin.Context) error {
-	if err := noQuery(c); err != nil {
-		return err
-	}
 	was, err := g.register(c, audit.Entry{Action: auditRemove, Device: c.Param("id")}, func() (asked wish, err error) {
 		had, err := g.own(c)
 		return wish{wattline.VerbDelete, wattline.DeleteQuery{Device: had.ID, Version: had.Version}, ""}, err

@@ -124,9 +124,6 @@ func (g *Gateway) item(snap *snapshot) DeviceItem {
 //	@Failure	503	{object}	Problem	"broker_down"
 //	@Router		/api/v1/devices/{id} [get]
 func (g *Gateway) getDevice(c *gin.Context) error {
-	if err := noQuery(c); err != nil {
-		return err
-	}
 	snap, err := g.device(c)
 	if err != nil {
 		return err

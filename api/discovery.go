@@ -61,9 +61,6 @@ type DiscoveryStatus struct {
 //	@Failure		default	{object}	Problem	"whatever else who was asked answers"
 //	@Router			/api/v1/discovery [post]
 func (g *Gateway) postDiscovery(c *gin.Context) error {
-	if err := noQuery(c); err != nil {
-		return err
-	}
 	var request DiscoveryRequest
 	if err := g.readBody(c, &request); err != nil {
 		return err
@@ -107,9 +104,6 @@ func (g *Gateway) postDiscovery(c *gin.Context) error {
 //	@Failure	default	{object}	Problem	"whatever else who was asked answers"
 //	@Router		/api/v1/discovery/{id} [get]
 func (g *Gateway) getDiscovery(c *gin.Context) error {
-	if err := noQuery(c); err != nil {
-		return err
-	}
 	s, err := searchOf(c)
 	if err != nil {
 		return err

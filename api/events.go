@@ -93,9 +93,6 @@ func (p *params) kinds() []live.Kind {
 //	@Failure		503						{object}	Problem	"no_responder: the gateway ends"
 //	@Router			/api/v1/live [get]
 func (g *Gateway) openSocket(c *gin.Context) error {
-	if err := noQuery(c); err != nil {
-		return err
-	}
 	socket := live.Socket{Who: g.asker(c), Origins: g.options.Origins}
 	return g.listening(c, func() error { return g.live.ServeSocket(c.Writer, c.Request, socket) })
 }

@@ -46,9 +46,6 @@ type ReadinessResult struct {
 //	@x-open	true
 //	@Router		/-/healthy [get]
 func (g *Gateway) getHealthy(c *gin.Context) error {
-	if err := noQuery(c); err != nil {
-		return err
-	}
 	return writeJSON(c, Health{Status: "ok", Version: g.options.Version})
 }
 
@@ -66,9 +63,6 @@ func (g *Gateway) getHealthy(c *gin.Context) error {
 //	@x-open	true
 //	@Router			/-/ready [get]
 func (g *Gateway) getReady(c *gin.Context) error {
-	if err := noQuery(c); err != nil {
-		return err
-	}
 	readiness := g.readiness(c.Request.Context())
 	body, err := json.Marshal(readiness)
 	if err != nil {

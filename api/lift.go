@@ -48,9 +48,6 @@ type LiftRequest struct {
 //	@Failure		default		{object}	Problem	"whatever else who was asked answers"
 //	@Router			/api/v1/devices/{id}/lift [post]
 func (g *Gateway) liftProtection(c *gin.Context) error {
-	if err := noQuery(c); err != nil {
-		return err
-	}
 	return g.lift(c, auditLift, func() (query wattline.LiftQuery, err error) {
 		var request LiftRequest
 		if err := g.readBody(c, &request); err != nil {
@@ -87,9 +84,6 @@ func (g *Gateway) liftProtection(c *gin.Context) error {
 //	@Failure		default		{object}	Problem	"whatever else who was asked answers"
 //	@Router			/api/v1/devices/{id}/lift [delete]
 func (g *Gateway) endLift(c *gin.Context) error {
-	if err := noQuery(c); err != nil {
-		return err
-	}
 	return g.lift(c, auditRestore, func() (wattline.LiftQuery, error) {
 		return wattline.LiftQuery{Device: c.Param("id")}, nil
 	})

@@ -28,9 +28,6 @@ import (
 //	@Failure		default	{object}	Problem	"whatever else who was asked answers"
 //	@Router			/api/v1/system/history/rebuild [post]
 func (g *Gateway) postRebuild(c *gin.Context) error {
-	if err := noQuery(c); err != nil {
-		return err
-	}
 	var query wattline.RebuildQuery
 	if err := g.readBody(c, &query); err != nil {
 		return err

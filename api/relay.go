@@ -76,9 +76,6 @@ func (g *Gateway) putLED(c *gin.Context) error {
 }
 
 func (g *Gateway) switchDevice(c *gin.Context, on, off wattline.Action) error {
-	if err := noQuery(c); err != nil {
-		return err
-	}
 	var request SwitchRequest
 	if err := g.readBody(c, &request); err != nil {
 		return err

@@ -46,9 +46,6 @@ type JournalItem struct {
 //	@Failure		429	{object}	Problem	"busy"
 //	@Router			/api/v1/system/journal [get]
 func (g *Gateway) listJournals(c *gin.Context) error {
-	if err := noQuery(c); err != nil {
-		return err
-	}
 	list := JournalList{Journals: []JournalItem{}}
 	for _, one := range askAll[wattline.JournalStatus](g, c, wattline.RoleCollector, wattline.VerbJournal) {
 		list.Journals = append(list.Journals, JournalItem{one.instance, one.sites, one.status, one.err})
@@ -77,9 +74,6 @@ func (g *Gateway) listJournals(c *gin.Context) error {
 //	@Failure		default		{object}	Problem	"whatever else who was asked answers"
 //	@Router			/api/v1/system/journal/{instance}/hooks/{hook} [delete]
 func (g *Gateway) forgetHook(c *gin.Context) error {
-	if err := noQuery(c); err != nil {
-		return err
-	}
 	instance, err := pathName(c, "instance")
 	if err != nil {
 		return err

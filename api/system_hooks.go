@@ -32,9 +32,6 @@ type HookItem struct {
 //	@Failure		429	{object}	Problem	"busy"
 //	@Router			/api/v1/system/hooks [get]
 func (g *Gateway) listHooks(c *gin.Context) error {
-	if err := noQuery(c); err != nil {
-		return err
-	}
 	list := HookList{Hooks: []HookItem{}}
 	for _, one := range askAll[wattline.HookStatus](g, c, wattline.RoleHook, wattline.VerbStatus) {
 		list.Hooks = append(list.Hooks, HookItem{one.instance, one.status, one.err})
@@ -111,9 +108,6 @@ const defaultLetters = 100
 //	@Failure		default		{object}	Problem	"whatever else who was asked answers"
 //	@Router			/api/v1/system/hooks/{instance}/dead-letters/resend [post]
 func (g *Gateway) resendDeadLetters(c *gin.Context) error {
-	if err := noQuery(c); err != nil {
-		return err
-	}
 	instance, err := pathName(c, "instance")
 	if err != nil {
 		return err

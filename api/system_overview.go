@@ -74,9 +74,6 @@ type DeviceCount struct {
 //	@Failure		400	{object}	Problem	"invalid"
 //	@Router			/api/v1/system [get]
 func (g *Gateway) getSystem(c *gin.Context) error {
-	if err := noQuery(c); err != nil {
-		return err
-	}
 	readiness := g.readiness(c.Request.Context())
 	overview := SystemOverview{
 		Version: g.options.Version, Time: wattline.At(time.Now()), Ready: readiness.Ready, Checks: readiness.Checks,

@@ -56,9 +56,6 @@ type TokenList struct {
 //	@Failure		500		{object}	Problem	"internal"
 //	@Router			/api/v1/tokens [post]
 func (g *Gateway) createToken(c *gin.Context) error {
-	if err := noQuery(c); err != nil {
-		return err
-	}
 	request := TokenRequest{Expires: accounts.DefaultExpiry}
 	if err := g.readBody(c, &request); err != nil {
 		return err
@@ -114,9 +111,6 @@ func (g *Gateway) listTokens(c *gin.Context) error {
 //	@Failure	500	{object}	Problem	"internal"
 //	@Router		/api/v1/tokens/{id} [get]
 func (g *Gateway) getToken(c *gin.Context) error {
-	if err := noQuery(c); err != nil {
-		return err
-	}
 	token, err := g.options.Accounts.Token(c.Request.Context(), c.Param("id"))
 	if err != nil {
 		return err
@@ -138,9 +132,6 @@ func (g *Gateway) getToken(c *gin.Context) error {
 //	@Failure		500	{object}	Problem	"internal"
 //	@Router			/api/v1/tokens/{id} [delete]
 func (g *Gateway) revokeToken(c *gin.Context) error {
-	if err := noQuery(c); err != nil {
-		return err
-	}
 	ctx := c.Request.Context()
 	token, err := g.options.Accounts.Token(ctx, c.Param("id"))
 	if err != nil {

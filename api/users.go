@@ -56,9 +56,6 @@ type UserList struct {
 //	@Failure	500		{object}	Problem	"internal"
 //	@Router		/api/v1/users [post]
 func (g *Gateway) createUser(c *gin.Context) error {
-	if err := noQuery(c); err != nil {
-		return err
-	}
 	var request UserRequest
 	if err := g.readBody(c, &request); err != nil {
 		return err
@@ -109,9 +106,6 @@ func (g *Gateway) listUsers(c *gin.Context) error {
 //	@Failure	500		{object}	Problem	"internal"
 //	@Router		/api/v1/users/{name} [get]
 func (g *Gateway) getUser(c *gin.Context) error {
-	if err := noQuery(c); err != nil {
-		return err
-	}
 	user, err := g.options.Accounts.User(c.Request.Context(), c.Param("name"))
 	if err != nil {
 		return err
@@ -137,9 +131,6 @@ func (g *Gateway) getUser(c *gin.Context) error {
 //	@Failure		500		{object}	Problem	"internal"
 //	@Router			/api/v1/users/{name} [put]
 func (g *Gateway) putUser(c *gin.Context) error {
-	if err := noQuery(c); err != nil {
-		return err
-	}
 	var request UserChange
 	if err := g.readBody(c, &request); err != nil {
 		return err
@@ -173,9 +164,6 @@ func (g *Gateway) putUser(c *gin.Context) error {
 //	@Failure		500	{object}	Problem	"internal"
 //	@Router			/api/v1/users/{name} [delete]
 func (g *Gateway) removeUser(c *gin.Context) error {
-	if err := noQuery(c); err != nil {
-		return err
-	}
 	ctx := c.Request.Context()
 	user, err := g.options.Accounts.User(ctx, c.Param("name"))
 	if err != nil {

@@ -40,9 +40,6 @@ type WatchRequest struct {
 //	@Failure		default	{object}	Problem	"whatever else who was asked answers"
 //	@Router			/api/v1/devices/{id}/watch [post]
 func (g *Gateway) postWatch(c *gin.Context) error {
-	if err := noQuery(c); err != nil {
-		return err
-	}
 	snap, err := g.device(c)
 	if err != nil {
 		return err
@@ -78,9 +75,6 @@ func (g *Gateway) postWatch(c *gin.Context) error {
 //	@Failure		default	{object}	Problem	"whatever else who was asked answers"
 //	@Router			/api/v1/devices/{id}/watch [delete]
 func (g *Gateway) deleteWatch(c *gin.Context) error {
-	if err := noQuery(c); err != nil {
-		return err
-	}
 	snap, err := g.device(c)
 	if err != nil {
 		return err
