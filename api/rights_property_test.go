@@ -203,7 +203,7 @@ func TestNoAnswerNamesADeviceOutOfScope(t *testing.T) {
 	})
 	for _, what := range []string{
 		"/api/v1/readings", "/api/v1/consumption", "/api/v1/aggregate", "/api/v1/audit", "/api/v1/devices", "/api/v1/commands", "/api/out/influx_query",
-		"application/json; charset=utf-8", "text/csv; charset=utf-8", "application/x-ndjson; charset=utf-8", "application/vnd.apache.parquet", "application/senml+json", "application/sensml+json",
+		"application/json", "text/csv; charset=utf-8", "application/x-ndjson; charset=utf-8", "application/vnd.apache.parquet", "application/senml+json", "application/sensml+json",
 	} {
 		if namedWithin[what] == 0 {
 			t.Errorf("no answer of %s named a device: %v", what, namedWithin)
