@@ -55,26 +55,18 @@ func (g *Gateway) getAggregate(c *gin.Context) error {
 		return err
 	}
 	operation := p.operation()
-	q := p.question(p.timezone("tz", g.options.Timezone))
-	window := p.window("")
-	groupOf := p.grouping("group_by")
-	q.paged(p, c.Request)
-	afterRow := q.afterRow(p)
-	if err := p.err(); err != nil {
-		return err
-	}
-	groups, err := g.groups(c, q, window, groupOf)
+	q, err := g.windowed(c, p, "")
 	if err != nil {
 		return err
 	}
 	query := wattline.AggregateQuery{
 		Field: operation.Field, Op: operation.Op, P: operation.P, N: operation.N,
-		Groups: groups, From: q.from, To: q.to, Window: window, Timezone: q.zone.String(), After: afterRow,
+		Groups: q.groups, From: q.from, To: q.to, Window: q.window, Timezone: q.zone.String(), After: q.after,
 	}
 	by := g.actor(c) // now: the pages are fetched while the answer, and its header, is written
 	fetch := func(ctx context.Context, limit int, after string) (page[wattline.Aggregate], error) {
 		found := wattline.AggregatePage{Rows: []wattline.Aggregate{}}
-		if len(groups) == 0 {
+		if len(q.groups) == 0 {
 			return page[wattline.Aggregate]{items: found.Rows}, nil
 		}
 		if query.Cursor, query.Limit = after, limit; after != "" {
@@ -83,7 +75,7 @@ func (g *Gateway) getAggregate(c *gin.Context) error {
 		err := g.askHistory(ctx, wattline.VerbAggregate, bus.Ask{Body: query, Actor: by}, &found)
 		return page[wattline.Aggregate]{items: found.Rows, next: found.Next}, err
 	}
-	s := stream[wattline.Aggregate]{question: q, table: aggregateTable(operation), fetch: fetch}
+	s := stream[wattline.Aggregate]{question: q.question, table: aggregateTable(operation), fetch: fetch}
 	return answer(g, c, s, func(found page[wattline.Aggregate]) any {
 		return wattline.AggregatePage{Rows: found.items, Next: q.next(p, c.Request, found.next)}
 	})

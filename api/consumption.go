@@ -49,23 +49,15 @@ func (g *Gateway) getConsumption(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	q := p.question(p.timezone("tz", g.options.Timezone))
-	window := p.window(wattline.WindowHour)
-	groupOf := p.grouping("group_by")
-	q.paged(p, c.Request)
-	afterRow := q.afterRow(p)
-	if err := p.err(); err != nil {
-		return err
-	}
-	groups, err := g.groups(c, q, window, groupOf)
+	q, err := g.windowed(c, p, wattline.WindowHour)
 	if err != nil {
 		return err
 	}
-	query := wattline.ConsumptionQuery{Groups: groups, From: q.from, To: q.to, Window: window, Timezone: q.zone.String(), After: afterRow}
+	query := wattline.ConsumptionQuery{Groups: q.groups, From: q.from, To: q.to, Window: q.window, Timezone: q.zone.String(), After: q.after}
 	by := g.actor(c) // now: the pages are fetched while the answer, and its header, is written
 	fetch := func(ctx context.Context, limit int, after string) (page[wattline.Consumption], error) {
 		found := wattline.ConsumptionPage{Rows: []wattline.Consumption{}}
-		if len(groups) == 0 {
+		if len(q.groups) == 0 {
 			return page[wattline.Consumption]{items: found.Rows}, nil
 		}
 		if query.Cursor, query.Limit = after, limit; after != "" {
@@ -74,7 +66,7 @@ func (g *Gateway) getConsumption(c *gin.Context) error {
 		err := g.askHistory(ctx, wattline.VerbConsumption, bus.Ask{Body: query, Actor: by}, &found)
 		return page[wattline.Consumption]{items: found.Rows, next: found.Next}, err
 	}
-	s := stream[wattline.Consumption]{question: q, table: consumptionTable(), fetch: fetch}
+	s := stream[wattline.Consumption]{question: q.question, table: consumptionTable(), fetch: fetch}
 	return answer(g, c, s, func(found page[wattline.Consumption]) any {
 		return wattline.ConsumptionPage{Rows: found.items, Next: q.next(p, c.Request, found.next)}
 	})

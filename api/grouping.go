@@ -45,14 +45,30 @@ func (p *params) window(byDefault wattline.Window) wattline.Window {
 	return wattline.Window(p.enum("window", string(byDefault), "quarter", "hour", "day", "week", "month", "year"))
 }
 
-// groups are those of the devices that a question chooses and that have a meter.
-func (g *Gateway) groups(c *gin.Context, q question, window wattline.Window, groupOf func(wattline.Device) string) ([]wattline.Group, error) {
+// windowed is a question whose answer has rows by window and group.
+type windowed struct {
+	question
+	window wattline.Window
+	groups []wattline.Group
+	after  *wattline.RowPlace // the rows begin behind it; nil for the first
+}
+
+// windowed reads all that is left of p. The groups are those of the devices that are
+// chosen and have a meter. A question of too many windows is refused.
+func (g *Gateway) windowed(c *gin.Context, p *params, byDefault wattline.Window) (windowed, error) {
+	q := windowed{question: p.question(p.timezone("tz", g.options.Timezone)), window: p.window(byDefault)}
+	groupOf := p.grouping("group_by")
+	q.paged(p, c.Request)
+	q.after = q.afterRow(p)
+	if err := p.err(); err != nil {
+		return q, err
+	}
 	devices, err := g.view(c).choose(q.selector)
 	if err != nil {
-		return nil, err
+		return q, err
 	}
-	groups := groupsOf(g.shadow.metered(devices), groupOf)
-	return groups, g.options.Limits.checkWindows(window, q.to.Sub(q.from.Time), len(groups))
+	q.groups = groupsOf(g.shadow.metered(devices), groupOf)
+	return q, g.options.Limits.checkWindows(q.window, q.to.Sub(q.from.Time), len(q.groups))
 }
 
 // groupsOf puts devices, which are in the order of ids, into groups in the order
