@@ -173,7 +173,8 @@ func (o order) find(device string) (*snapshot, error) {
 }
 
 func (g *Gateway) sendCommand(ctx context.Context, snap *snapshot, o order) (wattline.Result, error) {
-	defer g.handed.add(o.id, func() error { return o.holds(snap.id) })()
+	done := g.handed.add(o.id, func() error { return o.holds(snap.id) })
+	defer done()
 	body, err := g.bus.Ask(ctx, bus.Ask{
 		ID:    o.id,
 		Topic: wattline.Topic{Kind: wattline.TopicCommand, Site: snap.device.Site, Device: snap.id},
