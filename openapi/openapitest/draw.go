@@ -55,6 +55,9 @@ func (v *Validator) Draw(t *rapid.T, operation Operation, words Words) Drawn {
 		query.Set("unknown", "x")
 	}
 	drawn.Query = query.Encode()
+	if answer := described.Responses.Value("200"); answer != nil && len(answer.Value.Content) > 1 && d.sometimes("a format is preferred") {
+		drawn.Header["Accept"] = rapid.SampledFrom(append(sortedNames(answer.Value.Content), "image/png", "*/*;q=0.1", "")).Draw(t, "accept")
+	}
 	if described.RequestBody != nil {
 		drawn.Body, drawn.Header["Content-Type"] = d.body(described.RequestBody.Value)
 	}

@@ -5,6 +5,7 @@ package openapitest
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -136,22 +137,53 @@ func (v *Validator) Request(request *http.Request, body []byte) error {
 }
 
 // Response tells in what a response differs from the description; a status that
-// it does not name is a difference. Of lines of JSON and of events only the status
-// and the header are looked at; see Schema.
+// it does not name is a difference. Lines of JSON are held against the rows of the same
+// answer in JSON. Of events only the status and the header are looked at; see Schema.
 func (v *Validator) Response(request *http.Request, status int, header http.Header, body []byte) error {
 	input, err := v.input(request, nil)
 	if err != nil {
 		return err
 	}
-	kind := header.Get("Content-Type")
+	kind, _, _ := strings.Cut(header.Get("Content-Type"), ";")
+	if kind == linesType {
+		if err := v.rows(input.Route.Operation, body); err != nil {
+			return err
+		}
+	}
 	return openapi3filter.ValidateResponse(context.Background(), &openapi3filter.ResponseValidationInput{
 		RequestValidationInput: input, Status: status, Header: header,
 		Body: io.NopCloser(bytes.NewReader(body)),
 		Options: &openapi3filter.Options{
 			IncludeResponseStatus: true,
-			ExcludeResponseBody:   strings.HasPrefix(kind, "application/x-ndjson") || kind == "text/event-stream",
+			ExcludeResponseBody:   kind == linesType || kind == "text/event-stream",
 		},
 	})
+}
+
+const linesType = "application/x-ndjson"
+
+// rows holds lines of JSON against the one list that the answer in JSON has.
+func (v *Validator) rows(operation *openapi3.Operation, body []byte) error {
+	page := operation.Responses.Value("200").Value.Content["application/json"].Schema.Value
+	var row *openapi3.Schema
+	for _, property := range page.Properties {
+		if property.Value.Type.Is("array") {
+			row = property.Value.Items.Value
+		}
+	}
+	if row == nil {
+		return fmt.Errorf("%s has no list whose rows could be lines", operation.OperationID)
+	}
+	for line := range bytes.Lines(body) {
+		var value any
+		if err := json.Unmarshal(line, &value); err != nil {
+			return fmt.Errorf("the line %.200q: %w", line, err)
+		}
+		if err := row.VisitJSON(value); err != nil {
+			return fmt.Errorf("the line %.200q: %w", line, err)
+		}
+	}
+	return nil
 }
 
 func (v *Validator) input(request *http.Request, body []byte) (*openapi3filter.RequestValidationInput, error) {
