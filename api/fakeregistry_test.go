@@ -93,6 +93,6 @@ func (b *fakeBus) applied(query wattline.ApplyQuery) (applied wattline.Applied, 
 // register has the registry know a device of the API, and the gateway hear of it.
 func (b *fakeBus) register(t testing.TB, device wattline.Device) {
 	t.Helper()
-	device.Source, device.Version = wattline.SourceAPI, 1
+	b.set(func(b *fakeBus) { device.Source, device.Version = wattline.SourceAPI, b.devices[device.ID].Version+1 })
 	b.device(t, device)
 }
