@@ -117,8 +117,11 @@ func (b *book) arrive(reading *wattline.Reading, now time.Time) bool {
 		return true
 	}
 	s := b.follow(reading.Stream, now)
+	if !s.arrive(reading.Seq) {
+		return false // what the broker retains tells nothing of a journal that is gone
+	}
 	s.gone = false
-	return s.arrive(reading.Seq)
+	return true
 }
 
 // miss notes a live reading for which there is no room in memory. It is lost if

@@ -74,6 +74,7 @@ type listener struct {
 type fakeBus struct {
 	mu         sync.Mutex
 	down       bool
+	forbidden  wattline.TopicKind // not granted to the hook
 	live       map[int]listener
 	next       int
 	hears      []func(wattline.Presence)
@@ -94,6 +95,9 @@ func newBus(s *fakeStore) *fakeBus {
 func (b *fakeBus) Subscribe(o bus.SubscribeOptions, handle func(context.Context, bus.Message)) (func(), error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if o.Filter.Kind == b.forbidden {
+		return nil, wattline.Errorf(wattline.CodeForbidden, "the broker refuses the subscription")
+	}
 	id := b.next
 	b.next++
 	b.live[id] = listener{o.Filter.Kind, handle}

@@ -161,6 +161,22 @@ func TestGaps(t *testing.T) {
 		time.Sleep(time.Minute)
 		o.complete(t, c)
 	})
+	bubble(t, "of a stream whose journal is gone are counted once, though the broker keeps its last reading", func(t *testing.T) {
+		var log logBuffer
+		o := begin(t, func(o *persist.Options) { o.Log = logTo(&log) })
+		c := o.bus.add(&collector{instance: "c1", stream: "s1"})
+		o.bus.publish(c, false)
+		last := o.bus.publish(c, true)
+		o.bus.add(&collector{instance: "c1", stream: "s2"})
+		for range 3 {
+			time.Sleep(time.Minute)
+			o.bus.deliver(last.Device, last)
+		}
+		time.Sleep(time.Minute)
+		if lost := o.hook.Status().Lost; lost != 1 || strings.Count(log.String(), "no longer has the journal") != 1 {
+			t.Errorf("%d lost; log: %s", lost, log.String())
+		}
+	})
 	bubble(t, "are asked for again, and complained of, where a collector talks nonsense", func(t *testing.T) {
 		var log logBuffer
 		o := begin(t, func(o *persist.Options) { o.Log = logTo(&log) })

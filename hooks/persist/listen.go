@@ -39,9 +39,14 @@ func (s sources) singly() bool {
 	return len(s) == 0
 }
 
-// listen takes what collectors publish until stop is called.
+// listen takes what collectors publish until stop is called. Where the broker does
+// not let it hear packs, it takes single readings, whoever packs.
 func (h *Hook) listen(ctx context.Context) (stop func(), err error) {
 	stopPacks, err := h.packs()
+	if err != nil && wattline.AsError(err).Code == wattline.CodeForbidden {
+		h.log.Error("readings are taken one by one, which costs more: give this hook's credential its rights anew", "error", err)
+		return h.singles()
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -121,6 +126,9 @@ func unpack(into []wattline.Reading, message bus.Message) ([]wattline.Reading, e
 	readings, err := packed.Decode(into, pack.Packed, wattline.MaxPage)
 	if err != nil {
 		return nil, wattline.Invalid(wattline.FieldError{Field: "packed", Reason: err.Error()})
+	}
+	if pack.From+uint64(len(readings))-1 > maxSeq {
+		return nil, wattline.Invalid(wattline.FieldError{Field: "from", Reason: "is too large for so many readings"})
 	}
 	for i := range readings {
 		readings[i].Stream, readings[i].Seq = message.Topic.Stream, pack.From+uint64(i)

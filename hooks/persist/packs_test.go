@@ -2,6 +2,7 @@ package persist_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -71,6 +72,7 @@ func TestAPackThatIsNotValidChangesNothing(t *testing.T) {
 		"not JSON":                    "nonsense",
 		"without a number":            wattline.Pack{Packed: whole},
 		"with a number of no journal": wattline.Pack{From: 1<<62 + 1, Packed: whole},
+		"that ends beyond a journal":  wattline.Pack{From: 1 << 62, Packed: whole},
 		"cut short":                   wattline.Pack{From: 1, Packed: whole[:len(whole)-1]},
 		"with too many readings":      wattline.Pack{From: 1, Packed: packed.Append(nil, slices.Repeat([]wattline.Reading{good}, wattline.MaxPage+1))},
 		"with an impossible reading":  wattline.Pack{From: 1, Packed: packed.Append(nil, []wattline.Reading{good, bad})},
@@ -117,6 +119,47 @@ func TestSingleReadingsAreListenedTo(t *testing.T) {
 		o.bus.tell(ours)
 		if !listening() {
 			t.Error("not when nobody is there any more")
+		}
+	})
+}
+
+func TestABrokerThatLetsNoPacksBeHeard(t *testing.T) {
+	bubble(t, "has readings taken one by one, and is told of", func(t *testing.T) {
+		var log logBuffer
+		s := newStore()
+		o := &office{bus: newBus(s), store: s}
+		o.bus.forbidden = wattline.TopicPack
+		o.runner = runner{t: t, options: persist.Options{Name: "archive", Bus: o.bus, Store: s, Dir: t.TempDir(), Log: logTo(&log)}}
+		o.start()
+		c := o.bus.add(&collector{instance: "c1", stream: "s1", packs: true})
+		synctest.Wait()
+		o.bus.publish(c, true)
+		time.Sleep(3 * time.Second)
+		o.complete(t, c)
+		if n := o.bus.asked(c); n != 0 {
+			t.Errorf("asked %d times", n)
+		}
+		if !strings.Contains(log.String(), "rights") {
+			t.Error(log.String())
+		}
+		o.stop()
+		if n := len(o.bus.listeners(wattline.TopicData)); n != 0 {
+			t.Errorf("%d still listen at the end", n)
+		}
+	})
+	bubble(t, "nor single readings ends the hook, which listens to nothing any more", func(t *testing.T) {
+		s := newStore()
+		b := newBus(s)
+		b.forbidden = wattline.TopicData
+		hook, err := persist.New(t.Context(), persist.Options{Name: "archive", Bus: b, Store: s, Dir: t.TempDir()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := hook.Run(t.Context()); err == nil || wattline.AsError(err).Code != wattline.CodeForbidden {
+			t.Errorf("error %v", err)
+		}
+		if n := len(b.listeners(wattline.TopicPack)); n != 0 {
+			t.Errorf("%d still listen", n)
 		}
 	})
 }
