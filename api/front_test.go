@@ -1,7 +1,6 @@
 package api_test
 
 import (
-	"bytes"
 	"crypto/tls"
 	"io"
 	"log/slog"
@@ -66,11 +65,8 @@ func TestAListenerForOthersWithoutTLSIsWarnedOf(t *testing.T) {
 		}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var log bytes.Buffer
-			var mu sync.Mutex
-			open(t, c.change, func(o *api.Options) { o.Log = slog.New(slog.NewTextHandler(lockedWriter{&mu, &log}, nil)) })
-			mu.Lock()
-			defer mu.Unlock()
+			var log testserver.Text
+			open(t, c.change, func(o *api.Options) { o.Log = log.Logger(slog.LevelInfo) })
 			if got := strings.Contains(log.String(), "set tls, or listen on loopback"); got != c.warned {
 				t.Errorf("warned: %v, want %v", got, c.warned)
 			}

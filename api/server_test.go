@@ -1,7 +1,6 @@
 package api_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -17,6 +16,7 @@ import (
 	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/api"
 	"github.com/wattline/wattline/internal/bus"
+	"github.com/wattline/wattline/internal/testserver"
 )
 
 // fetch goes through a real connection.
@@ -77,10 +77,9 @@ func TestWhatIsNotThereIsAProblemToo(t *testing.T) {
 }
 
 func TestARequestHasAnIDOfOursAndTheClientsIsLoggedWhereItIsSane(t *testing.T) {
-	var log bytes.Buffer
-	var mu sync.Mutex
+	var log testserver.Text
 	o := open(t, func(options *api.Options) {
-		options.Log = slog.New(slog.NewTextHandler(lockedWriter{&mu, &log}, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		options.Log = log.Logger(slog.LevelDebug)
 	})
 	for given, logged := range map[string]bool{
 		"abc-1.2_X": true, "": false, "a b": false, "a\r\nb": false, strings.Repeat("x", 65): false, "é": false,
@@ -93,9 +92,7 @@ func TestARequestHasAnIDOfOursAndTheClientsIsLoggedWhereItIsSane(t *testing.T) {
 		if got == given || len(got) < 26 {
 			t.Errorf("%q becomes %q", given, got)
 		}
-		mu.Lock()
 		_, line, _ := strings.Cut(log.String(), "request_id="+got)
-		mu.Unlock()
 		line, _, _ = strings.Cut(line, "\n")
 		want := ` client_request_id=""`
 		if logged {
@@ -108,14 +105,11 @@ func TestARequestHasAnIDOfOursAndTheClientsIsLoggedWhereItIsSane(t *testing.T) {
 }
 
 func TestAPanicIsAnErrorOfOursAndIsLogged(t *testing.T) {
-	var log bytes.Buffer
-	var mu sync.Mutex
-	o := open(t, func(options *api.Options) { options.Log = slog.New(slog.NewTextHandler(lockedWriter{&mu, &log}, nil)) })
+	var log testserver.Text
+	o := open(t, func(options *api.Options) { options.Log = log.Logger(slog.LevelInfo) })
 	o.bus.set(func(b *fakeBus) { b.answer = func(context.Context, bus.Ask) (any, error) { panic("secret cause") } })
 	a := o.get(t, "/api/v1/components/weather/forecast")
 	wantProblem(t, a, wattline.CodeInternal, "")
-	mu.Lock()
-	defer mu.Unlock()
 	if strings.Contains(string(a.body), "secret cause") || !strings.Contains(log.String(), "secret cause") ||
 		!strings.Contains(log.String(), a.header.Get("X-Request-Id")) {
 		t.Errorf("%s\n%s", a.body, log.String())
@@ -123,16 +117,13 @@ func TestAPanicIsAnErrorOfOursAndIsLogged(t *testing.T) {
 }
 
 func TestTheCauseOfAnInternalErrorIsInTheLogOnly(t *testing.T) {
-	var log bytes.Buffer
-	var mu sync.Mutex
-	o := open(t, func(options *api.Options) { options.Log = slog.New(slog.NewTextHandler(lockedWriter{&mu, &log}, nil)) })
+	var log testserver.Text
+	o := open(t, func(options *api.Options) { options.Log = log.Logger(slog.LevelInfo) })
 	o.bus.set(func(b *fakeBus) {
 		b.answer = func(context.Context, bus.Ask) (any, error) { return nil, errors.New("the cause") }
 	})
 	a := o.get(t, "/api/v1/components/weather/forecast?secret=hunter2")
 	wantProblem(t, a, wattline.CodeInternal, "")
-	mu.Lock()
-	defer mu.Unlock()
 	if strings.Contains(string(a.body), "the cause") || !strings.Contains(log.String(), "the cause") ||
 		strings.Contains(log.String(), "hunter2") {
 		t.Errorf("%s\n%s", a.body, log.String())

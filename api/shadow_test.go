@@ -1,7 +1,6 @@
 package api_test
 
 import (
-	"bytes"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -16,6 +15,7 @@ import (
 	"github.com/wattline/wattline/api"
 	"github.com/wattline/wattline/internal/access"
 	"github.com/wattline/wattline/internal/bus"
+	"github.com/wattline/wattline/internal/testserver"
 )
 
 func plug(id string) wattline.Device {
@@ -67,10 +67,9 @@ func TestDevicesAreFollowed(t *testing.T) {
 }
 
 func TestMessagesThatAreWrongAreCountedAndSaidOnce(t *testing.T) {
-	var log bytes.Buffer
-	var mu sync.Mutex
+	var log testserver.Text
 	o := open(t, func(options *api.Options) {
-		options.Log = slog.New(slog.NewTextHandler(lockedWriter{&mu, &log}, nil))
+		options.Log = log.Logger(slog.LevelInfo)
 	})
 	before := o.fresh(t, "desk-1")
 	data := wattline.Topic{Kind: wattline.TopicData, Site: "hq", Device: "desk-1"}
@@ -95,22 +94,9 @@ func TestMessagesThatAreWrongAreCountedAndSaidOnce(t *testing.T) {
 	if metrics := o.get(t, "/metrics"); !strings.Contains(string(metrics.body), `wattline_api_messages_refused_total{reason="invalid"} 13`) {
 		t.Errorf("not 13 counted")
 	}
-	mu.Lock()
-	defer mu.Unlock()
 	if said := strings.Count(log.String(), "was not taken"); said != 1 {
 		t.Errorf("said %d times:\n%s", said, log.String())
 	}
-}
-
-type lockedWriter struct {
-	mu  *sync.Mutex
-	buf *bytes.Buffer
-}
-
-func (w lockedWriter) Write(p []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.buf.Write(p)
 }
 
 func TestTheShadowIsBounded(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -18,6 +19,7 @@ import (
 	"github.com/wattline/wattline/internal/journal"
 	"github.com/wattline/wattline/internal/store"
 	"github.com/wattline/wattline/internal/telemetry"
+	"github.com/wattline/wattline/internal/testserver"
 )
 
 // backlog is an office of a few plugs with a real journal.
@@ -27,7 +29,7 @@ type backlog struct {
 	journal *journal.Journal
 	col     *collector
 	metrics *telemetry.Registry
-	log     logBuffer
+	log     testserver.Text
 	taken   int
 }
 
@@ -52,7 +54,7 @@ func beginBacklog(t *testing.T) *backlog {
 	t.Cleanup(func() { _ = j.Close() })
 	b.journal = j
 	b.office = begin(t, func(o *persist.Options) {
-		o.Dir, o.MaxPending, o.Metrics, o.Log = filepath.Join(folder, "hooks"), backlogMemory, b.metrics, logTo(&b.log)
+		o.Dir, o.MaxPending, o.Metrics, o.Log = filepath.Join(folder, "hooks"), backlogMemory, b.metrics, b.log.Logger(slog.LevelInfo)
 	})
 	b.store.set(b.works)
 	b.col = b.bus.add(&collector{instance: "c1", stream: j.Stream(), answer: func(q wattline.ReplayQuery) (wattline.ReplayPage, error) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/wattline/wattline/hooks/persist"
 	"github.com/wattline/wattline/internal/powercuttest"
+	"github.com/wattline/wattline/internal/testserver"
 )
 
 // start makes a process of the options, without starting it.
@@ -152,9 +154,9 @@ func TestPowerFailsWhilePersisting(t *testing.T) {
 // ledgerIsTrue opens a hook on what is left, and closes it again.
 func ledgerIsTrue(t *testing.T, folder string, said positions, have map[string]bool) {
 	t.Helper()
-	var log logBuffer
+	var log testserver.Text
 	hook, err := persist.New(context.Background(), persist.Options{
-		Name: "archive", Bus: newBus(newStore()), Store: newStore(), Dir: filepath.Join(folder, "hooks"), Log: logTo(&log),
+		Name: "archive", Bus: newBus(newStore()), Store: newStore(), Dir: filepath.Join(folder, "hooks"), Log: log.Logger(slog.LevelInfo),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -14,6 +14,7 @@ import (
 	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/hooks/persist"
 	"github.com/wattline/wattline/internal/store"
+	"github.com/wattline/wattline/internal/testserver"
 )
 
 func TestStoreFailures(t *testing.T) {
@@ -30,8 +31,8 @@ func TestStoreFailures(t *testing.T) {
 		"that is misconfigured":        {err: fmt.Errorf("token: %w", store.ErrMisconfigured), log: "misconfigured; readings are kept"},
 	} {
 		bubble(t, name+" gets everything when it is back", func(t *testing.T) {
-			var log logBuffer
-			o := begin(t, func(o *persist.Options) { o.Log = slog.New(slog.NewTextHandler(&log, nil)) })
+			var log testserver.Text
+			o := begin(t, func(o *persist.Options) { o.Log = log.Logger(slog.LevelInfo) })
 			col := o.bus.add(&collector{instance: "c1", stream: "s1"})
 			o.store.mu.Lock()
 			o.store.half = c.half

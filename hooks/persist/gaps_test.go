@@ -12,6 +12,7 @@ import (
 	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/hooks/persist"
 	"github.com/wattline/wattline/internal/store"
+	"github.com/wattline/wattline/internal/testserver"
 )
 
 func TestGaps(t *testing.T) {
@@ -77,8 +78,8 @@ func TestGaps(t *testing.T) {
 		o.complete(t, c)
 	})
 	bubble(t, "that the journal has dropped are counted as lost, and it goes on", func(t *testing.T) {
-		var log logBuffer
-		o := begin(t, func(o *persist.Options) { o.Log = slog.New(slog.NewTextHandler(&log, nil)) })
+		var log testserver.Text
+		o := begin(t, func(o *persist.Options) { o.Log = log.Logger(slog.LevelInfo) })
 		c := o.bus.add(&collector{instance: "c1", stream: "s1"})
 		for n := range 100 {
 			o.bus.publish(c, n < 10)
@@ -94,8 +95,8 @@ func TestGaps(t *testing.T) {
 		}
 	})
 	bubble(t, "before the beginning are no loss to a new hook", func(t *testing.T) {
-		var log logBuffer
-		o := begin(t, func(o *persist.Options) { o.Log = slog.New(slog.NewTextHandler(&log, nil)) })
+		var log testserver.Text
+		o := begin(t, func(o *persist.Options) { o.Log = log.Logger(slog.LevelInfo) })
 		c := &collector{instance: "c1", stream: "s1"}
 		for range 10_000 {
 			o.bus.publish(c, false)
@@ -138,8 +139,8 @@ func TestGaps(t *testing.T) {
 		o.complete(t, c)
 	})
 	bubble(t, "of a stream whose journal is gone are lost, unless it comes back", func(t *testing.T) {
-		var log logBuffer
-		o := begin(t, func(o *persist.Options) { o.Log = slog.New(slog.NewTextHandler(&log, nil)) })
+		var log testserver.Text
+		o := begin(t, func(o *persist.Options) { o.Log = log.Logger(slog.LevelInfo) })
 		c := o.bus.add(&collector{instance: "c1", stream: "s1"})
 		o.bus.publish(c, true)
 		for range 5 {
@@ -178,8 +179,8 @@ func TestGaps(t *testing.T) {
 		}
 	})
 	bubble(t, "are asked for again, and complained of, where a collector talks nonsense", func(t *testing.T) {
-		var log logBuffer
-		o := begin(t, func(o *persist.Options) { o.Log = logTo(&log) })
+		var log testserver.Text
+		o := begin(t, func(o *persist.Options) { o.Log = log.Logger(slog.LevelInfo) })
 		c := o.bus.add(&collector{instance: "c1", stream: "s1"})
 		for n := range 10 {
 			o.bus.publish(c, n != 4)

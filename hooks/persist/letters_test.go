@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,6 +16,7 @@ import (
 	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/hooks/persist"
 	"github.com/wattline/wattline/internal/store"
+	"github.com/wattline/wattline/internal/testserver"
 )
 
 // refusing makes a store refuse the readings of which reason says why.
@@ -160,8 +162,8 @@ func TestDeadLetters(t *testing.T) {
 		}
 	})
 	bubble(t, "are counted where the oldest had to go for want of room", func(t *testing.T) {
-		var log logBuffer
-		o := begin(t, func(o *persist.Options) { o.DeadLetterBytes = 6000; o.Log = logTo(&log) })
+		var log testserver.Text
+		o := begin(t, func(o *persist.Options) { o.DeadLetterBytes = 6000; o.Log = log.Logger(slog.LevelInfo) })
 		for n := range 30 {
 			o.bury(n, n)
 		}

@@ -2,10 +2,7 @@ package persist_test
 
 import (
 	"context"
-	"log/slog"
 	"os"
-	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 
@@ -103,24 +100,4 @@ func memoryFolder(t fatal) string {
 		t.Fatal(err)
 	}
 	return folder
-}
-
-// logBuffer is a log that can be read while it is written.
-type logBuffer struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func logTo(b *logBuffer) *slog.Logger { return slog.New(slog.NewTextHandler(b, nil)) }
-
-func (b *logBuffer) Write(line []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(line)
-}
-
-func (b *logBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
 }

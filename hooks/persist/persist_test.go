@@ -11,6 +11,7 @@ import (
 
 	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/hooks/persist"
+	"github.com/wattline/wattline/internal/testserver"
 )
 
 func TestLiveReadings(t *testing.T) {
@@ -72,8 +73,8 @@ func TestLiveReadings(t *testing.T) {
 		}
 	})
 	bubble(t, "that are not valid are never stored, and logged once a minute", func(t *testing.T) {
-		var log logBuffer
-		o := begin(t, func(o *persist.Options) { o.Log = slog.New(slog.NewTextHandler(&log, nil)) })
+		var log testserver.Text
+		o := begin(t, func(o *persist.Options) { o.Log = log.Logger(slog.LevelInfo) })
 		good := wattline.Reading{Device: "desk-9", Time: wattline.At(time.Now()), Relay: wattline.RelayOff}
 		bad := good
 		bad.Relay = ""
@@ -144,8 +145,8 @@ func TestRestart(t *testing.T) {
 		o.start()
 	})
 	bubble(t, "stops in time when the store is down", func(t *testing.T) {
-		var log logBuffer
-		o := begin(t, func(o *persist.Options) { o.Log = slog.New(slog.NewTextHandler(&log, nil)) })
+		var log testserver.Text
+		o := begin(t, func(o *persist.Options) { o.Log = log.Logger(slog.LevelInfo) })
 		c := o.bus.add(&collector{instance: "c1", stream: "s1"})
 		o.store.set(func([]wattline.Reading) error { return errHang })
 		for range 100 {

@@ -13,6 +13,7 @@ import (
 	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/hooks/persist"
 	"github.com/wattline/wattline/internal/store"
+	"github.com/wattline/wattline/internal/testserver"
 )
 
 func TestManyStreams(t *testing.T) {
@@ -41,8 +42,8 @@ func TestManyStreams(t *testing.T) {
 		}
 	})
 	bubble(t, "that nobody names any more are forgotten, what they lacked is lost", func(t *testing.T) {
-		var log logBuffer
-		o := begin(t, func(o *persist.Options) { o.Log = slog.New(slog.NewTextHandler(&log, nil)); o.ForgetAfter = time.Hour })
+		var log testserver.Text
+		o := begin(t, func(o *persist.Options) { o.Log = log.Logger(slog.LevelInfo); o.ForgetAfter = time.Hour })
 		c := o.bus.add(&collector{instance: "c1", stream: "s1"})
 		o.bus.publish(c, true)
 		o.bus.publish(c, false)

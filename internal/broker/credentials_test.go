@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -105,8 +106,8 @@ func TestCredentialsChangeWhileTheBrokerRuns(t *testing.T) {
 	folder := t.TempDir()
 	path := filepath.Join(folder, mqttcredentials.FileName)
 	secrets := issue(t, folder, observer("stays"), observer("goes"), observer("desk"))
-	said := &logged{}
-	b := start(t, broker.Options{Credentials: path, Log: said.logger()})
+	said := &testserver.Text{}
+	b := start(t, broker.Options{Credentials: path, Log: said.Logger(slog.LevelDebug)})
 	stays := connect(t, b.URL(), login("stays", secrets["stays"]))
 	goes := connect(t, b.URL(), login("goes", secrets["goes"]))
 	t.Run("a new one opens", func(t *testing.T) {
@@ -169,8 +170,8 @@ func TestASpoiledFileOfCredentialsStopsTheStart(t *testing.T) {
 func TestThoseWhoGuessKeepNobodyOutAndDoNotFillTheLog(t *testing.T) {
 	folder := t.TempDir()
 	secrets := issue(t, folder, observer("wall"))
-	said := &logged{}
-	b := start(t, broker.Options{Credentials: filepath.Join(folder, mqttcredentials.FileName), Log: said.logger()})
+	said := &testserver.Text{}
+	b := start(t, broker.Options{Credentials: filepath.Join(folder, mqttcredentials.FileName), Log: said.Logger(slog.LevelDebug)})
 	const guesses = 300
 	var guessing sync.WaitGroup
 	for i := range guesses {

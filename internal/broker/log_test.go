@@ -1,13 +1,11 @@
 package broker_test
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -15,34 +13,13 @@ import (
 
 	"github.com/wattline/wattline/internal/broker"
 	"github.com/wattline/wattline/internal/broker/internal/wire"
+	"github.com/wattline/wattline/internal/testserver"
 )
-
-// logged collects what is logged.
-type logged struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *logged) Write(line []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(line)
-}
-
-func (l *logged) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
-func (l *logged) logger() *slog.Logger {
-	return slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug}))
-}
 
 func TestTheServersLog(t *testing.T) {
 	t.Run("levels are mapped, traces are not kept", func(t *testing.T) {
-		log := &logged{}
-		server := broker.NewServerLog(log.logger(), nil)
+		log := &testserver.Text{}
+		server := broker.NewServerLog(log.Logger(slog.LevelDebug), nil)
 		server.Noticef("a %s", "notice")
 		server.Warnf("a warning")
 		server.Errorf("an error")
@@ -59,8 +36,8 @@ func TestTheServersLog(t *testing.T) {
 	})
 	t.Run("a flood of errors is counted", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			log := &logged{}
-			server := broker.NewServerLog(log.logger(), nil)
+			log := &testserver.Text{}
+			server := broker.NewServerLog(log.Logger(slog.LevelDebug), nil)
 			for range 1000 {
 				server.Errorf("a bad client")
 			}
@@ -85,8 +62,8 @@ func TestTheServersLog(t *testing.T) {
 }
 
 func TestNothingSecretIsLogged(t *testing.T) {
-	log := &logged{}
-	b := start(t, broker.Options{Log: log.logger()})
+	log := &testserver.Text{}
+	b := start(t, broker.Options{Log: log.Logger(slog.LevelDebug)})
 	client := connect(t, b.URL(), wire.Connect{ClientID: "client", Username: "somebody", Password: "the password"})
 	publish(t, client, wire.Publish{Topic: "a", Payload: []byte("the payload"), QoS: 1, Retain: true})
 	if err := b.Close(); err != nil {

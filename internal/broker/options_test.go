@@ -1,11 +1,13 @@
 package broker_test
 
 import (
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/wattline/wattline/internal/broker"
+	"github.com/wattline/wattline/internal/testserver"
 )
 
 func TestBadOptionsAreRefusedByName(t *testing.T) {
@@ -55,8 +57,8 @@ func TestWhereABrokerIsReached(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			log := &logged{}
-			b := start(t, broker.Options{Listen: c.listen, Log: log.logger()})
+			log := &testserver.Text{}
+			b := start(t, broker.Options{Listen: c.listen, Log: log.Logger(slog.LevelDebug)})
 			if !strings.HasPrefix(b.URL(), "mqtt://"+c.host) || strings.HasSuffix(b.URL(), ":0") {
 				t.Errorf("it is reached at %s, want %s and its port", b.URL(), c.host)
 			}

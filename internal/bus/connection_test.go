@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -101,7 +102,7 @@ func refuse(conn net.Conn) {
 
 func TestARefusedSubscriptionIsAnErrorAndNotReady(t *testing.T) {
 	log := &logBook{}
-	b := runUnconnected(t, bus.Options{Brokers: []string{refusingBroker(t)}, Instance: "node", Log: log.logger()})
+	b := runUnconnected(t, bus.Options{Brokers: []string{refusingBroker(t)}, Instance: "node", Log: log.Logger(slog.LevelDebug)})
 	log.wait(t, `level=ERROR msg="the broker refuses a subscription"`)
 	log.wait(t, "filter=wattline/reply/node/+")
 	if b.Connected() {
@@ -115,7 +116,7 @@ func TestABrokerThatIsNotThereYet(t *testing.T) {
 	server := testserver.Mosquitto(t, testserver.MosquittoOptions{})
 	server.Kill()
 	log := &logBook{}
-	b := runUnconnected(t, bus.Options{Brokers: []string{server.URL()}, Instance: "node", Log: log.logger()})
+	b := runUnconnected(t, bus.Options{Brokers: []string{server.URL()}, Instance: "node", Log: log.Logger(slog.LevelDebug)})
 	log.wait(t, "level=DEBUG msg=\"no connection to the broker\"") // it has tried more than once
 	wantCode(t, b.Publish(t.Context(), event("x"), 1), wattline.CodeBrokerDown)
 	device := wattline.Topic{Kind: wattline.TopicDevice, Device: "d"}
@@ -141,7 +142,7 @@ func TestOfSeveralBrokersTheNextOneIsTried(t *testing.T) {
 	second := testserver.Mosquitto(t, testserver.MosquittoOptions{})
 	log := &logBook{}
 	node := bustest.StartWith(t, root, bus.Options{
-		Brokers: []string{first.URL(), second.URL()}, Instance: "node", Log: log.logger(),
+		Brokers: []string{first.URL(), second.URL()}, Instance: "node", Log: log.Logger(slog.LevelDebug),
 	})
 	log.wait(t, "msg=connected instance=node broker="+first.URL())
 	first.Kill()
@@ -169,7 +170,7 @@ func TestPasswords(t *testing.T) {
 	})
 	t.Run("that are wrong are said to be, and not shown", func(t *testing.T) {
 		log := &logBook{}
-		b := runUnconnected(t, bus.Options{Brokers: []string{url}, Password: "wrong-secret", Instance: "node", Log: log.logger()})
+		b := runUnconnected(t, bus.Options{Brokers: []string{url}, Password: "wrong-secret", Instance: "node", Log: log.Logger(slog.LevelDebug)})
 		log.wait(t, "not Authorized")
 		if b.Connected() || strings.Contains(log.String(), "secret") {
 			t.Errorf("connected: %v, the log:\n%s", b.Connected(), log)
@@ -238,7 +239,7 @@ func mosquittoTLS(t *testing.T, authority *testserver.Authority, lines ...string
 func checkNoTLS(t *testing.T, options bus.Options, why string) {
 	t.Helper()
 	log := &logBook{}
-	options.Log = log.logger()
+	options.Log = log.Logger(slog.LevelDebug)
 	b := runUnconnected(t, options)
 	log.wait(t, why)
 	if b.Connected() {
@@ -250,7 +251,7 @@ func TestTwoProcessesOfOneNameAreToldOfIt(t *testing.T) {
 	server := testserver.Mosquitto(t, testserver.MosquittoOptions{})
 	log := &logBook{}
 	for range 2 {
-		runUnconnected(t, bus.Options{Brokers: []string{server.URL()}, Instance: "node", Log: log.logger()})
+		runUnconnected(t, bus.Options{Brokers: []string{server.URL()}, Instance: "node", Log: log.Logger(slog.LevelDebug)})
 	}
 	log.wait(t, `level=ERROR msg="the broker ends every connection soon after it was made`)
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"os/exec"
 	"strings"
 	"testing"
@@ -152,7 +153,7 @@ func BenchmarkAsk(b *testing.B) {
 func benchmarkAsk(b *testing.B, url string) {
 	quiet := func(name string) bustest.Node {
 		log := &logBook{}
-		return bustest.StartWith(b, root, bus.Options{Brokers: []string{url}, Instance: name, Log: log.logger()})
+		return bustest.StartWith(b, root, bus.Options{Brokers: []string{url}, Instance: name, Log: log.Logger(slog.LevelDebug)})
 	}
 	asker, responder := quiet("asker"), quiet("responder")
 	responder.Announce(component)

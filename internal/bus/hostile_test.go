@@ -3,6 +3,7 @@ package bus_test
 import (
 	"context"
 	"io"
+	"log/slog"
 	"net/http/httptest"
 	"strings"
 	"sync/atomic"
@@ -31,7 +32,7 @@ func TestRequestsThatAreWrong(t *testing.T) {
 	server := testserver.Mosquitto(t, testserver.MosquittoOptions{})
 	metrics, log := telemetry.New(), &logBook{}
 	node := bustest.StartWith(t, root, bus.Options{
-		Brokers: []string{server.URL()}, Instance: "responder", Metrics: metrics, Log: log.logger(),
+		Brokers: []string{server.URL()}, Instance: "responder", Metrics: metrics, Log: log.Logger(slog.LevelDebug),
 	})
 	watcher := bustest.Start(t, []string{server.URL()}, root, "watcher")
 	elsewhere := make(chan bus.Message, 100)
@@ -120,7 +121,7 @@ func TestRepliesThatAreWrong(t *testing.T) {
 	server := testserver.Mosquitto(t, testserver.MosquittoOptions{})
 	metrics, log := telemetry.New(), &logBook{}
 	asker := bustest.StartWith(t, root, bus.Options{
-		Brokers: []string{server.URL()}, Instance: "asker", Metrics: metrics, Log: log.logger(),
+		Brokers: []string{server.URL()}, Instance: "asker", Metrics: metrics, Log: log.Logger(slog.LevelDebug),
 	})
 	raw(t, server, "wattline/presence/foreign", `{"instance":"foreign","status":"online","roles":["worker"]}`)
 	waitLive(t, asker, component)
@@ -169,7 +170,7 @@ func TestPresencesThatAreWrong(t *testing.T) {
 	server := testserver.Mosquitto(t, testserver.MosquittoOptions{})
 	metrics, log := telemetry.New(), &logBook{}
 	node := bustest.StartWith(t, root, bus.Options{
-		Brokers: []string{server.URL()}, Instance: "node", Metrics: metrics, Log: log.logger(),
+		Brokers: []string{server.URL()}, Instance: "node", Metrics: metrics, Log: log.Logger(slog.LevelDebug),
 	})
 	t.Run("are counted and change nothing", func(t *testing.T) {
 		for _, wrong := range []string{`online`, `{"instance":"other","status":"online"}`, `{"instance":"foreign","status":"online","roles":["a/b"]}`} {

@@ -2,6 +2,7 @@ package bus_test
 
 import (
 	"context"
+	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -74,7 +75,7 @@ func TestASlowSubscriptionLosesItsOwnMessagesOnly(t *testing.T) {
 	server := testserver.Mosquitto(t, testserver.MosquittoOptions{})
 	metrics, log := telemetry.New(), &logBook{}
 	node := bustest.StartWith(t, root, bus.Options{
-		Brokers: []string{server.URL()}, Instance: "node", Metrics: metrics, Log: log.logger(),
+		Brokers: []string{server.URL()}, Instance: "node", Metrics: metrics, Log: log.Logger(slog.LevelDebug),
 	})
 	release := make(chan struct{})
 	if _, err := node.Subscribe(bus.SubscribeOptions{Filter: event(""), Queue: 1, Name: "slow"},

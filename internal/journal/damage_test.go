@@ -38,9 +38,9 @@ func TestDamageWhileOpen(t *testing.T) {
 	closed(t, j) // all of it is in the file now
 
 	told := make(chan span, 10)
-	var log logBuffer
+	var log testserver.Text
 	j = opened(t, journal.Options{
-		Path: path, CommitInterval: time.Millisecond, Log: slog.New(slog.NewTextHandler(&log, nil)),
+		Path: path, CommitInterval: time.Millisecond, Log: log.Logger(slog.LevelInfo),
 		OnDrop: func(from, to uint64) { told <- span{from, to} },
 	})
 	stream := j.Stream()

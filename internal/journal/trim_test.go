@@ -14,6 +14,7 @@ import (
 	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/internal/journal"
 	"github.com/wattline/wattline/internal/sqlite"
+	"github.com/wattline/wattline/internal/testserver"
 )
 
 func mustStore(t fatal, j *journal.Journal, hook string, seq uint64) {
@@ -142,11 +143,11 @@ func (s *spans) all() []span {
 
 func TestBounds(t *testing.T) {
 	bubble(t, "by bytes drop the oldest, tell it, and log it once", func(t *testing.T) {
-		var log logBuffer
+		var log testserver.Text
 		var told spans
 		const maxBytes = 256 << 10
 		j := opened(t, journal.Options{
-			MaxBytes: maxBytes, WaitFor: []string{"archive"}, Log: slog.New(slog.NewTextHandler(&log, nil)),
+			MaxBytes: maxBytes, WaitFor: []string{"archive"}, Log: log.Logger(slog.LevelInfo),
 			OnDrop: told.tell,
 		})
 		appendMany(t, j, 1, 3000)
@@ -300,8 +301,8 @@ func TestStatus(t *testing.T) {
 
 func TestFullDisk(t *testing.T) {
 	bubble(t, "fails the appends, keeps the numbers, and recovers when there is room", func(t *testing.T) {
-		var log logBuffer
-		j := opened(t, journal.Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
+		var log testserver.Text
+		j := opened(t, journal.Options{Log: log.Logger(slog.LevelInfo)})
 		appendMany(t, j, 1, 100)
 		pragma(t, j, "max_page_count = 20")
 		var err error

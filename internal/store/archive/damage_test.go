@@ -1,6 +1,7 @@
 package archive_test
 
 import (
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/wattline/wattline/internal/store/archive"
+	"github.com/wattline/wattline/internal/testserver"
 )
 
 func TestADamagedArchiveOpensAndSaysWhatItLost(t *testing.T) {
@@ -90,8 +92,8 @@ func TestADamagedArchiveOpensAndSaysWhatItLost(t *testing.T) {
 			closeIt(t, a)
 			test.damage(t, dir)
 
-			log := &recorder{}
-			a = open(t, archive.Options{Dir: dir, Log: log.logger()})
+			log := &testserver.Text{}
+			a = open(t, archive.Options{Dir: dir, Log: log.Logger(slog.LevelWarn)})
 			defer func() { closeIt(t, a) }()
 			if text := log.String(); !strings.Contains(text, test.says) || test.says == "" && text != "" {
 				t.Errorf("the log says only:\n%s", text)

@@ -2,6 +2,7 @@ package archive_test
 
 import (
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -154,8 +155,8 @@ func TestADamagedFileOfQuarterHoursIsMadeAnew(t *testing.T) {
 func TestAFileOfQuarterHoursThatIsDamagedInUseIsMadeAnew(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	log := &recorder{}
-	a := open(t, archive.Options{Dir: dir, Log: log.logger()})
+	log := &testserver.Text{}
+	a := open(t, archive.Options{Dir: dir, Log: log.Logger(slog.LevelWarn)})
 	defer closeIt(t, a)
 	// Long enough not to be held in memory.
 	for d := range 3 {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/wattline/wattline/internal/store/archive"
+	"github.com/wattline/wattline/internal/testserver"
 )
 
 func TestWhatClosingCancelledIsNoError(t *testing.T) {
@@ -19,8 +20,8 @@ func TestWhatClosingCancelledIsNoError(t *testing.T) {
 		"a compaction that was stopped": {fmt.Errorf("compact [a b]: %w", context.Canceled), false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			said := &recorder{}
-			log := slog.New(archive.Quiet(said.logger().Handler())).With("dir", "x")
+			said := &testserver.Text{}
+			log := slog.New(archive.Quiet(said.Logger(slog.LevelWarn).Handler())).With("dir", "x")
 			log.Error("compaction failed", "err", c.err)
 			if got := said.String(); (got != "") != c.says {
 				t.Errorf("it says %q", got)
