@@ -19,10 +19,18 @@ type csvWriter[T any] struct {
 	table Table[T]
 	text  []byte
 	clock clock
+	// cells are those of the line before: many values come again.
+	cells []cell
+}
+
+// cell is a value and its text.
+type cell struct {
+	value Value
+	text  []byte
 }
 
 func newCSV[T any](w io.Writer, table Table[T], continued bool) *csvWriter[T] {
-	c := &csvWriter[T]{to: w, table: table}
+	c := &csvWriter[T]{to: w, table: table, cells: make([]cell, len(table.Columns))}
 	if !continued {
 		for i, column := range table.Columns {
 			c.text = appendField(separated(c.text, i), column.Name)
@@ -48,19 +56,24 @@ func (c *csvWriter[T]) Write(rows []T) error {
 
 func (c *csvWriter[T]) line(row *T) error {
 	for i := range c.table.Columns {
-		column := &c.table.Columns[i]
-		c.text = separated(c.text, i)
-		if value := column.Of(row); value.known && column.Kind == Moment {
-			c.text = c.clock.append(c.text, value.number)
-		} else {
-			c.text = column.Kind.appendCSV(c.text, value)
+		column, cell := &c.table.Columns[i], &c.cells[i]
+		if value := column.Of(row); value != cell.value {
+			cell.value, cell.text = value, c.format(cell.text[:0], column.Kind, value)
 		}
+		c.text = append(separated(c.text, i), cell.text...)
 	}
 	c.text = append(c.text, "\r\n"...)
 	if len(c.text) < chunk {
 		return nil
 	}
 	return c.flush()
+}
+
+func (c *csvWriter[T]) format(text []byte, kind Kind, value Value) []byte {
+	if kind == Moment && value.known {
+		return c.clock.append(text, value.number)
+	}
+	return kind.appendCSV(text, value)
 }
 
 func (c *csvWriter[T]) flush() error {

@@ -74,7 +74,8 @@ func Decode(dst []wattline.Reading, data []byte, most int) ([]wattline.Reading, 
 		if count == most {
 			return nil, errDamaged
 		}
-		dst = append(dst, u.reading())
+		dst = append(dst, wattline.Reading{})
+		u.read(&dst[len(dst)-1])
 		if u.failed {
 			return nil, errDamaged
 		}
@@ -90,7 +91,7 @@ type unpacker struct {
 	failed bool
 }
 
-func (u *unpacker) reading() wattline.Reading {
+func (u *unpacker) read(into *wattline.Reading) {
 	if length := u.uvarint(); length > uint64(len(u.rest)) {
 		u.failed = true
 	} else if length > 0 {
@@ -109,7 +110,7 @@ func (u *unpacker) reading() wattline.Reading {
 	if last>>1 > math.MaxUint16 || n[0] < first || n[0] >= end {
 		u.failed = true
 	}
-	return wattline.Reading{
+	*into = wattline.Reading{
 		Device: u.device, Time: wattline.AtMilli(n[0]), PowerW: wattline.Milli(n[1]), VoltageV: wattline.Milli(n[2]),
 		CurrentA: wattline.Milli(n[3]), EnergyWh: wattline.Milli(n[4]), MeterWh: wattline.Milli(n[5]), CoversS: wattline.Milli(n[6]),
 		RSSIdBm: int(n[7]), Relay: wattline.RelayOf(last&1 == 1), Quality: wattline.Quality(last >> 1),
@@ -117,16 +118,16 @@ func (u *unpacker) reading() wattline.Reading {
 }
 
 func (u *unpacker) varint() int64 {
-	value, read := binary.Varint(u.rest)
-	if read <= 0 {
-		u.failed = true
-		return 0
-	}
-	u.rest = u.rest[read:]
-	return value
+	value := u.uvarint()
+	return int64(value>>1) ^ -int64(value&1)
 }
 
 func (u *unpacker) uvarint() uint64 {
+	if len(u.rest) > 0 && u.rest[0] < 1<<7 { // half of them are one byte
+		value := u.rest[0]
+		u.rest = u.rest[1:]
+		return uint64(value)
+	}
 	value, read := binary.Uvarint(u.rest)
 	if read <= 0 {
 		u.failed = true
