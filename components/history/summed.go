@@ -114,7 +114,7 @@ func (s *summed) mean() *float64 {
 	case s.operation.Field == wattline.FieldRelay && s.covered > 0:
 		return new(float64(s.on) / float64(s.covered))
 	case s.operation.Field != wattline.FieldRelay && s.count > 0:
-		return new(s.stats.Sum.Float() / float64(s.count))
+		return new(float64(s.stats.Sum) / float64(1000*s.count)) // one division is rounded once: 2.264, not 2.2640000000000002
 	}
 	return nil
 }
