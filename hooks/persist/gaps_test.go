@@ -163,8 +163,8 @@ func TestGaps(t *testing.T) {
 		o.complete(t, c)
 	})
 	bubble(t, "of a stream whose journal is gone are counted once, though the broker keeps its last reading", func(t *testing.T) {
-		var log logBuffer
-		o := begin(t, func(o *persist.Options) { o.Log = logTo(&log) })
+		var log testserver.Text
+		o := begin(t, func(o *persist.Options) { o.Log = log.Logger(slog.LevelInfo) })
 		c := o.bus.add(&collector{instance: "c1", stream: "s1"})
 		o.bus.publish(c, false)
 		last := o.bus.publish(c, true)

@@ -1,6 +1,7 @@
 package persist_test
 
 import (
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/hooks/persist"
 	"github.com/wattline/wattline/internal/packed"
+	"github.com/wattline/wattline/internal/testserver"
 )
 
 func TestPacks(t *testing.T) {
@@ -125,11 +127,11 @@ func TestSingleReadingsAreListenedTo(t *testing.T) {
 
 func TestABrokerThatLetsNoPacksBeHeard(t *testing.T) {
 	bubble(t, "has readings taken one by one, and is told of", func(t *testing.T) {
-		var log logBuffer
+		var log testserver.Text
 		s := newStore()
 		o := &office{bus: newBus(s), store: s}
 		o.bus.forbidden = wattline.TopicPack
-		o.runner = runner{t: t, options: persist.Options{Name: "archive", Bus: o.bus, Store: s, Dir: t.TempDir(), Log: logTo(&log)}}
+		o.runner = runner{t: t, options: persist.Options{Name: "archive", Bus: o.bus, Store: s, Dir: t.TempDir(), Log: log.Logger(slog.LevelInfo)}}
 		o.start()
 		c := o.bus.add(&collector{instance: "c1", stream: "s1", packs: true})
 		synctest.Wait()
