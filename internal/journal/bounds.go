@@ -66,10 +66,10 @@ func (j *Journal) due(now time.Time) (to uint64, reason string, err error) {
 		return min(stored, s.first+chunk-1), "", nil
 	}
 	if n := excess(bytes, j.options.MaxBytes, s.last+1-s.first); n > 0 {
-		return s.first + n - 1, "bytes", nil
+		return s.first + n - 1, dropBytes, nil
 	}
 	to, err = j.tooOld(j.ageClock(now).Add(-j.options.MaxAge))
-	return to, "age", err
+	return to, dropAge, err
 }
 
 // ageClock is the time by which readings age: the wall clock, as long as that goes

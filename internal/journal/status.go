@@ -56,6 +56,13 @@ func (j *Journal) age(seq uint64, now time.Time) wattline.Milli {
 	return wattline.Milli(max(0, now.Sub(at).Milliseconds()))
 }
 
+// Why readings were dropped that not every hook had stored.
+const (
+	dropBytes  = "bytes"
+	dropAge    = "age"
+	dropDamage = "damage"
+)
+
 type metrics struct {
 	appended, busy, failures     telemetry.Counter
 	dropped                      *telemetry.CounterVec
@@ -65,7 +72,7 @@ type metrics struct {
 }
 
 func newMetrics(r *telemetry.Registry) metrics {
-	return metrics{
+	m := metrics{
 		appended: r.Counter("wattline_journal_appended_total", "Readings numbered and synced to disk."),
 		busy:     r.Counter("wattline_journal_busy_total", "Calls refused because too many waited."),
 		failures: r.Counter("wattline_journal_failed_commits_total", "Commits that the disk refused."),
@@ -80,6 +87,10 @@ func newMetrics(r *telemetry.Registry) metrics {
 		behindSecond: r.GaugeVec("wattline_journal_hook_behind_seconds",
 			"Age of the oldest reading that a hook has not stored yet.", "hook"),
 	}
+	for _, reason := range []string{dropBytes, dropAge, dropDamage} {
+		m.dropped.WithLabelValues(reason) // there at 0, so that the first rise is seen
+	}
+	return m
 }
 
 // showMetrics brings the gauges up to date. Only the writer calls it.

@@ -257,7 +257,7 @@ func (j *Journal) replaceFile(damage error) {
 	}
 	stored := storedByAll(j.options.WaitFor, j.state.hooks)
 	if lost := max(stored+1, j.state.first); lost <= j.state.last {
-		j.noteDrop(lost, j.state.last, "damage")
+		j.noteDrop(lost, j.state.last, dropDamage)
 	}
 	j.mu.Lock()
 	j.state.first = j.state.last + 1
