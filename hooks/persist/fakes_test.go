@@ -38,6 +38,7 @@ type collector struct {
 	first            uint64
 	online           bool
 	packs            bool
+	sites            []string
 	asked            int
 	// answer replaces the honest one.
 	answer func(wattline.ReplayQuery) (wattline.ReplayPage, error)
@@ -59,7 +60,7 @@ func (c *collector) presence() wattline.Presence {
 	p := wattline.Presence{Instance: c.instance, Status: wattline.PresenceOffline}
 	if c.online {
 		p.Status, p.Roles = wattline.PresenceOnline, []string{wattline.RoleCollector}
-		p.Stream, p.Seq, p.Packs = c.stream, uint64(len(c.all)), c.packs
+		p.Stream, p.Seq, p.Packs, p.Sites = c.stream, uint64(len(c.all)), c.packs, c.sites
 	}
 	return p
 }

@@ -13,30 +13,68 @@ import (
 	"github.com/wattline/wattline/internal/strictjson"
 )
 
-// packQueue bounds the packs that wait to be taken.
-const packQueue = 1024
+// Bounds of the packs that wait to be taken, and of the states.
+const (
+	packQueue  = 1024
+	stateQueue = 16 << 10
+)
 
-// sources are the collectors that are there, by instance, and whether each publishes
-// all of its readings packed.
-type sources map[string]bool
+// maxSites bounds the sites that are kept in mind.
+const maxSites = 1024
+
+// sources are who publishes readings, as far as is known.
+type sources struct {
+	// collectors are those that say that they are there, by instance.
+	collectors map[string]wattline.Presence
+	// sites are those whose devices somebody tells the state of. Who does so need
+	// not say that it is there.
+	sites map[string]bool
+}
+
+func newSources() sources {
+	return sources{collectors: map[string]wattline.Presence{}, sites: map[string]bool{}}
+}
 
 func (s sources) hear(p wattline.Presence) {
 	if p.Serves(wattline.RoleCollector, "") {
-		s[p.Instance] = p.Packs
+		s.collectors[p.Instance] = p
 	} else {
-		delete(s, p.Instance)
+		delete(s.collectors, p.Instance)
 	}
 }
 
+// see notes a site, and tells whether it is new.
+func (s sources) see(site string) bool {
+	if s.sites[site] || len(s.sites) >= maxSites {
+		return false
+	}
+	s.sites[site] = true
+	return true
+}
+
 // singly tells whether readings have to be taken one by one: a collector does not
-// pack, or who publishes readings does not say that it is there.
+// pack, or devices are read by who does not say that it is there.
 func (s sources) singly() bool {
-	for _, packs := range s {
-		if !packs {
+	for _, p := range s.collectors {
+		if !p.Packs {
 			return true
 		}
 	}
-	return len(s) == 0
+	for site := range s.sites {
+		if !s.served(site) {
+			return true
+		}
+	}
+	return len(s.collectors) == 0 || len(s.sites) >= maxSites
+}
+
+func (s sources) served(site string) bool {
+	for _, p := range s.collectors {
+		if p.Serves(wattline.RoleCollector, site) {
+			return true
+		}
+	}
+	return false
 }
 
 // listen takes what collectors publish until stop is called. Where the broker does
@@ -50,15 +88,38 @@ func (h *Hook) listen(ctx context.Context) (stop func(), err error) {
 	if err != nil {
 		return nil, err
 	}
+	stopSites, err := h.sites()
+	if err != nil {
+		stopPacks()
+		return nil, err
+	}
 	stopSingles, err := h.singles()
 	if err != nil {
+		stopSites()
 		stopPacks()
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var choosing sync.WaitGroup
 	choosing.Go(func() { h.choose(ctx, stopSingles) })
-	return func() { cancel(); choosing.Wait(); stopPacks() }, nil
+	return func() { cancel(); choosing.Wait(); stopSites(); stopPacks() }, nil
+}
+
+// sites sees of which sites states are told.
+func (h *Hook) sites() (stop func(), err error) {
+	return h.options.Bus.Subscribe(bus.SubscribeOptions{
+		Filter: wattline.Topic{Kind: wattline.TopicState}, Queue: stateQueue, Name: "hook-" + h.options.Name + "-sites",
+	}, func(_ context.Context, message bus.Message) {
+		if len(message.Payload) == 0 {
+			return // the device was removed
+		}
+		h.mu.Lock()
+		isNew := h.sources.see(message.Topic.Site)
+		h.mu.Unlock()
+		if isNew {
+			signal(h.came)
+		}
+	})
 }
 
 // choose listens to single readings while there is a need to.

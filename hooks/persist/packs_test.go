@@ -123,6 +123,27 @@ func TestSingleReadingsAreListenedTo(t *testing.T) {
 			t.Error("not when nobody is there any more")
 		}
 	})
+	bubble(t, "while somebody tells the state of devices of a site that no collector serves", func(t *testing.T) {
+		o := begin(t, nil)
+		c := o.bus.add(&collector{instance: "c1", stream: "s1", packs: true, sites: []string{"hq"}})
+		state := func(site, device string, payload any) {
+			o.bus.send(wattline.Topic{Kind: wattline.TopicState, Site: site, Device: device}, payload)
+			synctest.Wait()
+		}
+		state("hq", "desk-1", wattline.State{Device: "desk-1"})
+		if len(o.bus.listeners(wattline.TopicData)) != 0 {
+			t.Error("though all sites are served")
+		}
+		state("meters", "meter-1", wattline.State{Device: "meter-1"})
+		theirs := wattline.Reading{Device: "meter-1", Time: wattline.At(time.Now()), Relay: wattline.RelayOn}
+		o.bus.send(wattline.Topic{Kind: wattline.TopicData, Site: "meters", Device: "meter-1"}, theirs)
+		o.bus.pack(c, 3, true)
+		time.Sleep(3 * time.Second)
+		o.complete(t, c)
+		if !o.store.has(theirs) {
+			t.Error("a reading of theirs is not stored")
+		}
+	})
 }
 
 func TestABrokerThatLetsNoPacksBeHeard(t *testing.T) {

@@ -149,7 +149,7 @@ type Hook struct {
 	// jobs are answered questions on their way to the writer.
 	jobs chan job
 	// wake tells the writer, and kick the replays, that there may be work; came
-	// that a collector came or went.
+	// that a collector came or went, or that there is another site.
 	wake chan struct{}
 	kick chan struct{}
 	came chan struct{}
@@ -178,7 +178,7 @@ func New(ctx context.Context, options Options) (*Hook, error) {
 	h := &Hook{
 		options: o, log: o.Log, metrics: newMetrics(o.Metrics, o.Name), began: time.Now(), ledger: opened,
 		jobs: make(chan job), wake: make(chan struct{}, 1), kick: make(chan struct{}, 1), came: make(chan struct{}, 1),
-		sources: sources{},
+		sources: newSources(),
 		book:    newBook(o.MaxStreams),
 	}
 	h.letters.letterBox = letterBox{path: filepath.Join(o.Dir, o.Name+".dead-letters.ndjson"), maxBytes: o.DeadLetterBytes}

@@ -70,6 +70,7 @@ func TestFaultsAreNamed(t *testing.T) {
 		"a list where a text is meant":                 {"site: [a]\n", "line 1"},
 		"a second document":                            {"site: a\n---\nsite: b\n", "second document"},
 		"a poll without a unit":                        {"poll: 5\n", `line 1: "5" must be a duration such as 5s`},
+		"a retention of 0 without a unit":              {"archive_retention: 0\n", `"0" must be a duration such as 5s; for none write 0s`},
 		"a poll that is no duration":                   {"poll: often\n", `invalid duration "often"`},
 		"a poll too short":                             {"poll: 10ms\n", "poll must lie between"},
 		"an unknown time zone":                         {"timezone: Europe/Madird\n", "timezone must be an IANA name"},

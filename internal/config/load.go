@@ -114,6 +114,9 @@ func explain(err error, of reflect.Type) (message string, line int) {
 	}
 	if mistyped, ok := errors.AsType[*yaml.TypeError](err); ok {
 		message = fmt.Sprintf("%.80q must be %s", at.Value, wanted(mistyped.DstType))
+		if at.Value == "0" && mistyped.DstType == reflect.TypeFor[time.Duration]() {
+			message += "; for none write 0s"
+		}
 	}
 	return message, at.Position.Line
 }
