@@ -3,7 +3,6 @@ package client_test
 import (
 	"context"
 	"fmt"
-	"log"
 	"os"
 
 	"github.com/wattline/wattline/client"
@@ -13,12 +12,13 @@ import (
 func Example() {
 	gateway, err := client.NewClientWithResponses(os.Getenv("WATTLINE_URL"), client.WithToken(os.Getenv("WATTLINE_TOKEN")))
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	answer, err := gateway.PutRelayWithResponse(context.Background(), "printer-1", client.SwitchRequest{State: "off"})
 	switch {
 	case err != nil:
-		log.Fatal(err) // nobody answers
+		fmt.Println(err) // nobody answers
 	case answer.JSON200 != nil:
 		fmt.Println(answer.JSON200.Outcome, answer.JSON200.Time)
 	case answer.ApplicationproblemJSON423 != nil:
