@@ -30,7 +30,7 @@ type Options struct {
 	// Stall is how long a client may take nothing before it is cut off; 30 s.
 	Stall time.Duration
 	// Pause is the time between two writes to a client, in which events are gathered;
-	// what comes after a longer quiet is written at once. 30 ms.
+	// 30 ms.
 	Pause time.Duration
 	// Heartbeat is sent to a client that nothing else was sent to for so long; 15 s.
 	Heartbeat time.Duration

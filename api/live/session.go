@@ -30,9 +30,9 @@ type session struct {
 	beats          beats
 }
 
-// beats are the instants at which a session that has something to do now and again
-// looks for more: a pause apart, and each session's at a place of its own in the pause.
-// If all did it together, who else wants to run would wait for a thousand writes.
+// beats are the instants at which a session looks for more: a pause apart, and each
+// session's at a place of its own in the pause. If all did it together, who else wants
+// to run would wait for a thousand writes.
 type beats struct {
 	first time.Time
 	apart time.Duration
@@ -67,12 +67,14 @@ func (s *session) run(ctx context.Context) error {
 		if ended != nil {
 			return ended
 		}
-		wait := s.feed.hub.options.Heartbeat - now.Sub(s.wrote)
-		if len(messages) > 0 || s.feed.at != before {
-			// Nor does each event that is not for this client wake it.
-			news, wait = nil, s.beats.until(now)
+		// Not each event wakes it: while there are any, it looks at its beats.
+		wait := s.beats.until(now)
+		if len(messages) == 0 && s.feed.at == before {
+			wait = s.feed.hub.options.Heartbeat - now.Sub(s.wrote)
+		} else {
+			news = nil
 		}
-		if err := s.wait(ctx, news, min(wait, recheck-now.Sub(s.checked))); err != nil {
+		if err := s.wait(ctx, news, wait); err != nil {
 			return err
 		}
 	}
@@ -105,12 +107,14 @@ func (s *session) give(messages []Message, now time.Time) error {
 	return nil
 }
 
-// wait is for news, a request, or for so long; a nil channel has no news.
+// wait is for so long, a request, or the first beat after there is news; a nil channel
+// has none.
 func (s *session) wait(ctx context.Context, news <-chan struct{}, most time.Duration) error {
-	s.timer.Reset(most)
+	s.timer.Reset(min(most, recheck-time.Since(s.checked)))
 	select {
 	case <-ctx.Done():
 	case <-news:
+		return s.wait(ctx, nil, s.beats.until(time.Now()))
 	case request := <-s.requests:
 		return s.answer(request)
 	case <-s.timer.C:
