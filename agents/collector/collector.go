@@ -160,9 +160,10 @@ func (c *Collector) Run(ctx context.Context) error {
 	var packs sync.WaitGroup
 	packs.Go(func() { c.pack(packing) })
 	defer func() { stopPacking(); packs.Wait() }() // the last polls are packed too
+	ctx, end := context.WithCancel(ctx)
 	var asking sync.WaitGroup
-	defer asking.Wait()
 	asking.Go(func() { c.past.run(ctx) })
+	defer func() { end(); asking.Wait() }()
 	stopFollowing, err := agents.Follow(agents.Following{
 		Bus: c.options.Bus, Site: c.options.Site, Name: wattline.RoleCollector, Log: c.log, Metrics: c.options.Metrics,
 	}, func(_ context.Context, change agents.Change) { c.apply(ctx, change) })

@@ -5,12 +5,17 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/agents/agenttest"
+	"github.com/wattline/wattline/agents/collector"
 	"github.com/wattline/wattline/agents/kasa"
+	"github.com/wattline/wattline/internal/bus"
 )
 
 func TestReadingsAreOnDiskBeforeTheyArePublished(t *testing.T) {
@@ -233,4 +238,32 @@ func TestADeviceThatWentWhileNobodyPolledIsUnpublishedOnce(t *testing.T) {
 			t.Error("what the registry says again and again is acted upon again and again")
 		}
 	})
+}
+
+// unheard is a bus whose broker refuses some subscriptions.
+type unheard struct {
+	*agenttest.Bus
+	kind wattline.TopicKind
+}
+
+func (u unheard) Subscribe(o bus.SubscribeOptions, handle func(context.Context, bus.Message)) (func(), error) {
+	if o.Filter.Kind == u.kind {
+		return nil, wattline.Errorf(wattline.CodeForbidden, "refused")
+	}
+	return u.Bus.Subscribe(o, handle)
+}
+
+func TestWhatTheBrokerRefusesEndsTheCollector(t *testing.T) {
+	for _, kind := range []wattline.TopicKind{wattline.TopicDevice, wattline.TopicData, wattline.TopicState, wattline.TopicStored} {
+		t.Run(string(kind), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := collector.New(collector.Options{
+					Bus: unheard{agenttest.New(t), kind}, Plugs: newPlugs(), Journal: newJournal(), Site: "hq", Log: slog.New(slog.DiscardHandler),
+				})
+				if err := c.Run(t.Context()); err == nil || wattline.AsError(err).Code != wattline.CodeForbidden {
+					t.Errorf("error %v", err)
+				}
+			})
+		})
+	}
 }
