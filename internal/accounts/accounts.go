@@ -23,7 +23,7 @@ import (
 )
 
 // FileName is the file's name in the data folder.
-const FileName = "access.db"
+const FileName = "access.sqlite"
 
 // Options configure Open. Path is required.
 type Options struct {

@@ -27,7 +27,7 @@ import (
 )
 
 // FileName is the file's name in the data folder.
-const FileName = "audit.db"
+const FileName = "audit.sqlite"
 
 // Path is where the file is in a data folder.
 func Path(folder string) string { return filepath.Join(folder, FileName) }

@@ -38,7 +38,7 @@ func tamper(t *testing.T, path string, statements ...string) {
 
 func chain(t *testing.T, length int) (path string, head audit.Head) {
 	t.Helper()
-	path = filepath.Join(t.TempDir(), "audit.db")
+	path = filepath.Join(t.TempDir(), "audit.sqlite")
 	l, err := audit.Open(t.Context(), audit.Options{Path: path})
 	if err != nil {
 		t.Fatal(err)
@@ -122,7 +122,7 @@ func TestVerifyAgainstAHeadThatIsKnown(t *testing.T) {
 	})
 	t.Run("finds that the whole chain was written anew", func(t *testing.T) {
 		_, head := chain(t, 10)
-		path := filepath.Join(t.TempDir(), "audit.db")
+		path := filepath.Join(t.TempDir(), "audit.sqlite")
 		l := open(t, audit.Options{Path: path})
 		for range 12 {
 			write(t, l, entry("desk-1"))
@@ -147,7 +147,7 @@ func TestVerifyAgainstAHeadThatIsKnown(t *testing.T) {
 		}
 	})
 	t.Run("of a file that is not there is an error", func(t *testing.T) {
-		if _, err := audit.Verify(t.Context(), filepath.Join(t.TempDir(), "audit.db")); err == nil {
+		if _, err := audit.Verify(t.Context(), filepath.Join(t.TempDir(), "audit.sqlite")); err == nil {
 			t.Error("nothing is in order")
 		}
 	})
@@ -165,7 +165,7 @@ func TestVerifyAgainstAHeadThatIsKnown(t *testing.T) {
 }
 
 func TestPrune(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "audit.db")
+	path := filepath.Join(t.TempDir(), "audit.sqlite")
 	l := open(t, audit.Options{Path: path, Retention: 24 * time.Hour})
 	now := time.Now()
 	for day := range 5 {
