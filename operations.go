@@ -20,7 +20,7 @@ type JournalStatus struct {
 	Last     uint64 `json:"last"`
 	Readings uint64 `json:"readings"`
 	// Oldest is when the oldest reading held was taken.
-	Oldest Time `json:"oldest,omitzero"`
+	Oldest Time `json:"oldest,omitzero" validate:"optional"`
 	// Bytes are in use of MaxBytes; MaxAgeS bounds the age of what is held.
 	Bytes    int64 `json:"bytes"`
 	MaxBytes int64 `json:"max_bytes"`
@@ -63,11 +63,11 @@ type ForgetQuery struct {
 type HookStatus struct {
 	Hook string `json:"hook"`
 	// LastWrite is when the store last took something, since the start.
-	LastWrite Time `json:"last_write,omitzero"`
+	LastWrite Time `json:"last_write,omitzero" validate:"optional"`
 	// Failing is why the store takes nothing: unavailable or misconfigured; with
 	// Since and Error. Empty while all is well.
 	Failing string `json:"failing,omitempty"`
-	Since   Time   `json:"since,omitzero"`
+	Since   Time   `json:"since,omitzero" validate:"optional"`
 	Error   string `json:"error,omitempty"`
 	// DiskError is why the hook's own files cannot be written.
 	DiskError string `json:"disk_error,omitempty"`

@@ -37,7 +37,7 @@ func (q WatchQuery) Validate() error {
 type Watch struct {
 	Device string `json:"device"`
 	// Until is when the holder's lease ends; absent if it has none.
-	Until Time `json:"until,omitzero"`
+	Until Time `json:"until,omitzero" validate:"optional"`
 	// PollS is how often the device is polled now, in seconds.
 	PollS Milli `json:"poll_s"`
 }

@@ -1258,7 +1258,7 @@ type HookStatus struct {
 	Hook    string  `json:"hook"`
 
 	// LastWrite LastWrite is when the store last took something, since the start.
-	LastWrite string `json:"last_write"`
+	LastWrite *string `json:"last_write,omitempty"`
 
 	// Lost Lost counts the readings that were nowhere any more, since the start.
 	Lost       int `json:"lost"`
@@ -1267,7 +1267,7 @@ type HookStatus struct {
 
 	// Pending Pending counts the readings in memory, of MaxPending. Overflowed counts those, since the start, for which it was full; they are asked for later.
 	Pending int          `json:"pending"`
-	Since   time.Time    `json:"since"`
+	Since   *time.Time   `json:"since,omitempty"`
 	Streams []HookStream `json:"streams"`
 }
 
@@ -1355,8 +1355,8 @@ type JournalStatus struct {
 	MaxBytes int           `json:"max_bytes"`
 
 	// Oldest Oldest is when the oldest reading held was taken.
-	Oldest   string `json:"oldest"`
-	Readings int    `json:"readings"`
+	Oldest   *string `json:"oldest,omitempty"`
+	Readings int     `json:"readings"`
 
 	// SetAside SetAside is the name that a damaged file was given since the start.
 	SetAside *string `json:"set_aside,omitempty"`
@@ -1946,7 +1946,7 @@ type Watch struct {
 	PollS float64 `json:"poll_s"`
 
 	// Until Until is when the holder's lease ends; absent if it has none.
-	Until time.Time `json:"until"`
+	Until *time.Time `json:"until,omitempty"`
 }
 
 // WatchRequest defines model for WatchRequest.
