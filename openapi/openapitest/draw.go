@@ -37,19 +37,7 @@ func (v *Validator) Draw(t *rapid.T, operation Operation, words Words) Drawn {
 	drawn := Drawn{Operation: operation, Method: operation.Method, Path: operation.Path, Header: map[string]string{}}
 	query := url.Values{}
 	for _, parameter := range described.Parameters {
-		p := parameter.Value
-		switch {
-		case p.In == openapi3.ParameterInPath:
-			drawn.Path = strings.ReplaceAll(drawn.Path, "{"+p.Name+"}", url.PathEscape(d.pathPart(p)))
-		case !d.given(p.Name, p.Required):
-		case p.In == openapi3.ParameterInHeader:
-			drawn.Header[p.Name] = printable(d.text(p))
-		default:
-			query.Add(p.Name, d.text(p))
-			if !d.right && d.sometimes("twice") {
-				query.Add(p.Name, d.text(p))
-			}
-		}
+		d.parameter(parameter.Value, &drawn, query)
 	}
 	if !d.right && rapid.IntRange(0, 9).Draw(t, "unknown parameter") == 0 {
 		query.Set("unknown", "x")
@@ -62,6 +50,26 @@ func (v *Validator) Draw(t *rapid.T, operation Operation, words Words) Drawn {
 		drawn.Body, drawn.Header["Content-Type"] = d.body(described.RequestBody.Value)
 	}
 	return drawn
+}
+
+// parameter puts one where it belongs, if it is given.
+func (d *drawer) parameter(p *openapi3.Parameter, drawn *Drawn, query url.Values) {
+	switch {
+	case p.In == openapi3.ParameterInPath:
+		drawn.Path = strings.ReplaceAll(drawn.Path, "{"+p.Name+"}", url.PathEscape(d.pathPart(p)))
+	case !d.given(p.Name, p.Required):
+	case p.In == openapi3.ParameterInHeader:
+		drawn.Header[p.Name] = printable(d.text(p))
+	case p.Schema.Value.Type.Is("object"): // any names, each with a value
+		for name, value := range d.object(p.Schema.Value) {
+			query.Add(name, fmt.Sprint(value))
+		}
+	default:
+		query.Add(p.Name, d.text(p))
+		if !d.right && d.sometimes("twice") {
+			query.Add(p.Name, d.text(p))
+		}
+	}
 }
 
 // drawer draws values by their schemas: only right ones, or any.
@@ -242,7 +250,7 @@ func (d *drawer) number(schema *openapi3.Schema) any {
 	return number
 }
 
-func (d *drawer) object(schema *openapi3.Schema) any {
+func (d *drawer) object(schema *openapi3.Schema) map[string]any {
 	object := map[string]any{}
 	for _, name := range sortedNames(schema.Properties) {
 		if d.given(name, slices.Contains(schema.Required, name)) || d.sometimes(name+" after all") {
