@@ -1,6 +1,7 @@
 package persist_test
 
 import (
+	"errors"
 	"log/slog"
 	"slices"
 	"strings"
@@ -54,10 +55,12 @@ func TestPacks(t *testing.T) {
 	bubble(t, "beyond what memory holds are asked for when there is room", func(t *testing.T) {
 		o := begin(t, func(o *persist.Options) { o.MaxPending = 500; o.BatchReadings = 100 })
 		c := o.bus.add(&collector{instance: "c1", stream: "s1", packs: true})
+		o.store.set(func([]wattline.Reading) error { return errors.New("the store is away") })
 		for range 5 {
 			o.bus.pack(c, 300, true)
 		}
-		time.Sleep(30 * time.Second)
+		o.store.set(nil)
+		time.Sleep(time.Minute)
 		o.complete(t, c)
 		if o.bus.asked(c) == 0 {
 			t.Error("nothing was asked for")
