@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// maxRememberedBytes bounds the replies that one responder keeps for repeats: a few
-// of the largest, for a long answer asked for page by page would fill it.
-const maxRememberedBytes = 8 << 20
+// maxRememberedBytes bounds the replies that one responder keeps for repeats: one of
+// the largest, for a long answer asked for page by page fills it.
+const maxRememberedBytes = defaultMaxMessage
 
 // requestMemory remembers the requests of a responder until their deadlines, so
 // that each is acted upon once. Times are by the wall clock, like the deadlines.
