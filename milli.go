@@ -80,3 +80,13 @@ func (m *Milli) UnmarshalJSON(data []byte) error {
 	*m = parsed
 	return nil
 }
+
+var errTooLarge = errors.New("is too large to be kept exactly")
+
+// check is errTooLarge for what came from elsewhere than a text or a float.
+func (m Milli) check() error {
+	if m < -MaxMilli || m > MaxMilli {
+		return errTooLarge
+	}
+	return nil
+}

@@ -74,6 +74,14 @@ func (r Reading) Validate() error {
 	if r.CoversS < 0 || r.CoversS > Milli(3*MaxPoll.Milliseconds()) {
 		found.Add("covers_s", "must lie between 0 and %.0f", 3*MaxPoll.Seconds())
 	}
+	found.Check("power_w", r.PowerW.check())
+	found.Check("voltage_v", r.VoltageV.check())
+	found.Check("current_a", r.CurrentA.check())
+	found.Check("energy_wh", r.EnergyWh.check())
+	found.Check("meter_wh", r.MeterWh.check())
+	if r.Quality > qualityAll {
+		found.Add("quality", "must hold known doubts only")
+	}
 	if (r.Stream == "") != (r.Seq == 0) {
 		found.Add("seq", "must come together with stream")
 	}
@@ -99,6 +107,8 @@ const (
 	// own day statistics; the power is the mean since the reading before, and the
 	// other values are those of the reading before.
 	QualityEstimated
+
+	qualityAll = QualityImplausible | QualityMeterReset | QualityAfterGap | QualityEstimated
 )
 
 // qualityNames are the names of the bits, from the lowest.

@@ -208,6 +208,8 @@ func TestAMissingOrUnknownValueIsAFaultAndNeverOff(t *testing.T) {
 		"command with another action": wattline.Command{Device: "a", Action: "toggle"}.Validate(),
 		"command without a device":    wattline.Command{Action: wattline.ActionOff}.Validate(),
 		"reading without a relay":     wattline.Reading{Device: "a", Time: wattline.AtMilli(1e12)}.Validate(),
+		"reading beyond all values":   wattline.Reading{Device: "a", Time: wattline.AtMilli(1e12), Relay: wattline.RelayOn, EnergyWh: -wattline.MaxMilli - 1}.Validate(),
+		"reading of unknown doubts":   wattline.Reading{Device: "a", Time: wattline.AtMilli(1e12), Relay: wattline.RelayOn, Quality: 1 << 4}.Validate(),
 		"reading without a time":      wattline.Reading{Device: "a", Relay: wattline.RelayOn}.Validate(),
 		"state without availability":  wattline.State{Device: "a"}.Validate(),
 		"an empty selector":           wattline.Selector{}.Validate(),

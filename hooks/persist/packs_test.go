@@ -72,6 +72,8 @@ func TestAPackThatIsNotValidChangesNothing(t *testing.T) {
 	good := wattline.Reading{Device: "d", Time: wattline.AtMilli(1_700_000_000_000), Relay: wattline.RelayOn}
 	bad := good
 	bad.MeterWh = -1
+	huge, doubtful := good, good
+	huge.PowerW, doubtful.Quality = wattline.MaxMilli+1, 1<<8
 	whole := packed.Append(nil, []wattline.Reading{good, good})
 	for name, payload := range map[string]any{
 		"not JSON":                    "nonsense",
@@ -81,6 +83,8 @@ func TestAPackThatIsNotValidChangesNothing(t *testing.T) {
 		"cut short":                   wattline.Pack{From: 1, Packed: whole[:len(whole)-1]},
 		"with too many readings":      wattline.Pack{From: 1, Packed: packed.Append(nil, slices.Repeat([]wattline.Reading{good}, wattline.MaxPage+1))},
 		"with an impossible reading":  wattline.Pack{From: 1, Packed: packed.Append(nil, []wattline.Reading{good, bad})},
+		"with a value beyond all":     wattline.Pack{From: 1, Packed: packed.Append(nil, []wattline.Reading{good, huge})},
+		"with an unknown doubt":       wattline.Pack{From: 1, Packed: packed.Append(nil, []wattline.Reading{good, doubtful})},
 	} {
 		bubble(t, name, func(t *testing.T) {
 			o := begin(t, nil)

@@ -29,20 +29,6 @@ func Refusal(r wattline.Reading, now time.Time, retention time.Duration) string 
 	if err := r.Validate(); err != nil {
 		return wattline.AsError(err).Message
 	}
-	for _, quantity := range [...]struct {
-		name  string
-		value wattline.Milli
-	}{
-		{"power_w", r.PowerW},
-		{"voltage_v", r.VoltageV},
-		{"current_a", r.CurrentA},
-		{"energy_wh", r.EnergyWh},
-		{"meter_wh", r.MeterWh},
-	} {
-		if quantity.value > wattline.MaxMilli || quantity.value < -wattline.MaxMilli {
-			return quantity.name + " is too large to be kept exactly"
-		}
-	}
 	const maxRSSI = 1 << 31
 	if r.RSSIdBm > maxRSSI || r.RSSIdBm < -maxRSSI {
 		return "rssi_dbm is too large to be kept exactly"
