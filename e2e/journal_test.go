@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -63,13 +64,10 @@ func TestAnOperatorLooksAfterTheJournal(t *testing.T) {
 		if got := journal("dead-letters", "--instance", "nosuch"); got.code != 1 || !strings.Contains(got.stderr, `no hook is running at instance "nosuch", but at `+instance) {
 			t.Errorf("%+v", got)
 		}
+		defer heardSingly(t, o, mqtt{t, brokerAt})()
 		ahead := time.Now().Add(24*time.Hour + 3*time.Second)
 		reading := wattline.Reading{Device: "desk-1", Time: wattline.At(ahead), PowerW: 1234, Relay: wattline.RelayOn}
-		payload, err := json.Marshal(reading)
-		if err != nil {
-			t.Fatal(err)
-		}
-		mqtt{t, brokerAt}.publish("wattline/data/hq/desk-1", string(payload))
+		mqtt{t, brokerAt}.publish("wattline/data/hq/desk-1", string(encode(t, reading)))
 		var letters []wattline.DeadLetter
 		testserver.Eventually(t, patience, func() error {
 			letters = nil
@@ -114,6 +112,39 @@ func TestAnOperatorLooksAfterTheJournal(t *testing.T) {
 			t.Errorf("%+v", got)
 		}
 	})
+}
+
+func encode(t *testing.T, payload any) []byte {
+	t.Helper()
+	text, err := json.Marshal(payload)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+// heardSingly has a collector of somebody else's say that it is there, until it is
+// said to end, and waits until the hook takes single readings.
+func heardSingly(t *testing.T, o *office, broker mqtt) (end func()) {
+	t.Helper()
+	presence := func(status wattline.PresenceStatus) {
+		theirs := wattline.Presence{
+			Instance: "theirs", Status: status, Roles: []string{wattline.RoleCollector}, Sites: []string{"elsewhere"}, Clock: wattline.At(time.Now()),
+		}
+		broker.publish("wattline/presence/theirs", string(encode(t, theirs)))
+	}
+	presence(wattline.PresenceOnline)
+	reading := wattline.Reading{Device: "desk-2", Time: wattline.At(time.Now().Add(-time.Hour)), PowerW: 1, Relay: wattline.RelayOn}
+	testserver.Eventually(t, patience, func() error {
+		broker.publish("wattline/data/hq/desk-2", string(encode(t, reading)))
+		var page wattline.ReadingsPage
+		o.get(fmt.Sprintf("/api/v1/readings?device=desk-2&from=%s&to=%s", reading.Time, wattline.At(reading.Time.Add(time.Second))), &page)
+		if len(page.Readings) == 0 {
+			return errors.New("the hook does not take single readings")
+		}
+		return nil
+	})
+	return func() { presence(wattline.PresenceOffline) }
 }
 
 func TestJournalCommandsSayWhatIsWrong(t *testing.T) {

@@ -39,6 +39,10 @@ type stream struct {
 	served   uint64
 }
 
+// maxEvicted bounds the streams whose end is still to be noted, while the disk takes
+// nothing, in multiples of those that are followed.
+const maxEvicted = 16
+
 // book is all streams that are followed, bounded.
 type book struct {
 	streams map[string]*stream
@@ -92,6 +96,9 @@ func (s *stream) lessWorthThan(other *stream) bool {
 
 func (b *book) evict(name string) {
 	delete(b.streams, name)
+	if len(b.evicted) >= maxEvicted*b.max {
+		b.evicted = b.evicted[1:] // its row and topic stay, and are given up another time
+	}
 	b.evicted = append(b.evicted, name)
 }
 
