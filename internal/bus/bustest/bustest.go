@@ -170,8 +170,11 @@ func (r received) until(t testing.TB, payload string) {
 // taken to have got all that is retained. What is seen too early is seen again.
 const quiet = 150 * time.Millisecond
 
+// slow is how long it has to get something while less came than is expected.
+const slow = 2 * time.Second
+
 // kept is what a late subscriber gets of a filter.
-func kept(t testing.TB, b *bus.Bus, filter wattline.Topic) map[wattline.Topic]string {
+func kept(t testing.TB, b *bus.Bus, filter wattline.Topic, expected int) map[wattline.Topic]string {
 	t.Helper()
 	messages := make(chan bus.Message, 100)
 	cancel, err := b.Subscribe(bus.SubscribeOptions{Filter: filter, Queue: 20_000},
@@ -182,10 +185,14 @@ func kept(t testing.TB, b *bus.Bus, filter wattline.Topic) map[wattline.Topic]st
 	defer cancel()
 	found := make(map[wattline.Topic]string)
 	for {
+		wait := quiet
+		if len(found) < expected {
+			wait = slow
+		}
 		select {
 		case message := <-messages:
 			found[message.Topic] = string(message.Payload)
-		case <-time.After(quiet):
+		case <-time.After(wait):
 			return found
 		}
 	}
@@ -196,7 +203,7 @@ func kept(t testing.TB, b *bus.Bus, filter wattline.Topic) map[wattline.Topic]st
 func waitKept(t testing.TB, b *bus.Bus, filter wattline.Topic, want map[wattline.Topic]string) {
 	t.Helper()
 	testserver.Eventually(t, patience, func() error {
-		if found := kept(t, b, filter); !maps.Equal(found, want) {
+		if found := kept(t, b, filter, len(want)); !maps.Equal(found, want) {
 			return fmt.Errorf("a late subscriber gets %s", difference(found, want))
 		}
 		return nil

@@ -37,7 +37,7 @@ func runPresence(t *testing.T, h Harness) {
 		}
 		first := Start(t, h.URLs, "start", "start-first")
 		testserver.Eventually(t, patience, func() error {
-			if found := kept(t, first.Bus, wattline.Topic{Kind: wattline.TopicPresence}); len(found) != 4 {
+			if found := kept(t, first.Bus, wattline.Topic{Kind: wattline.TopicPresence}, 4); len(found) != 4 {
 				return fmt.Errorf("the broker knows %d instances", len(found))
 			}
 			return nil
