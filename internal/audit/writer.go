@@ -13,6 +13,8 @@ import (
 const (
 	// group is how many records are written in one transaction at most.
 	group = 512
+	// writeInterval lies between two transactions while one record follows another.
+	writeInterval = 50 * time.Millisecond
 	// writeTimeout bounds one of them, and lastWrites all that is left at the end.
 	writeTimeout = 10 * time.Second
 	lastWrites   = 5 * time.Second
@@ -73,11 +75,12 @@ func (l *Log) Run(ctx context.Context) error {
 	prune := time.NewTicker(pruneEvery)
 	defer prune.Stop()
 	var left []Entry
+	batches := sqlite.Gatherer[Entry]{Queue: l.queue, Most: group, Every: writeInterval}
 	for ctx.Err() == nil {
 		select {
 		case <-ctx.Done():
 		case first := <-l.queue:
-			entries := sqlite.Gather([]Entry{first}, l.queue, group)
+			entries := batches.Next(ctx, first)
 			if err := l.write(ctx, entries); err != nil {
 				left = entries
 			}

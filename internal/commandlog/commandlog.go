@@ -38,6 +38,9 @@ const (
 	queueLength = 4096
 	batchLength = 256
 	pruneEvery  = time.Minute
+	// writeInterval lies between two transactions while one change follows another and
+	// nobody waits for them.
+	writeInterval = 50 * time.Millisecond
 	// writeTimeout bounds a transaction: a disk that hangs must not hang the end.
 	writeTimeout = 10 * time.Second
 )
@@ -111,21 +114,18 @@ func (l *Log) Run(ctx context.Context) error {
 	defer l.refuseRest()
 	prune := time.NewTicker(pruneEvery)
 	defer prune.Stop()
+	batches := sqlite.Gatherer[job]{Queue: l.work, Most: batchLength, Every: writeInterval, Urgent: job.isAwaited}
 	for {
 		select {
 		case first := <-l.work:
-			l.write(first)
+			l.write(batches.Next(ctx, first))
 		case <-prune.C:
-			l.write(job{do: l.prune})
+			l.write([]job{{do: l.prune}})
 		case <-ctx.Done():
-			for {
-				select {
-				case first := <-l.work:
-					l.write(first)
-				default:
-					return nil
-				}
+			for jobs := sqlite.Gather(nil, l.work, batchLength); len(jobs) > 0; jobs = sqlite.Gather(nil, l.work, batchLength) {
+				l.write(jobs)
 			}
+			return nil
 		}
 	}
 }
@@ -143,15 +143,16 @@ func (l *Log) refuseRest() {
 	}
 }
 
+func (j job) isAwaited() bool { return j.done != nil }
+
 func (j job) finish(err error) {
 	if j.done != nil {
 		j.done <- err
 	}
 }
 
-// write puts a job, and those that wait behind it, on disk.
-func (l *Log) write(first job) {
-	jobs := sqlite.Gather([]job{first}, l.work, batchLength)
+// write puts jobs on disk, all or none.
+func (l *Log) write(jobs []job) {
 	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
 	defer cancel()
 	err := l.db.Write(ctx, func(tx *sql.Tx) error {
