@@ -46,7 +46,8 @@ func (c *Client) recycle(s *scratch) {
 
 // exchange sends s.request and leaves the answer in s.answer. It uses the open
 // connection if there is one. A plug that turns out to have closed that one
-// before it answered anything gets the request once more on a new one.
+// before it answered anything gets the request once more on a new one, unless the
+// request is bound to that one: then the error is errUnbound.
 func (c *Client) exchange(ctx context.Context, p *plug, s *scratch) (at time.Time, err *Error) {
 	s.frame = AppendFrame(s.frame[:0], s.request)
 	resent := false
@@ -66,6 +67,9 @@ func (c *Client) exchange(ctx context.Context, p *plug, s *scratch) (at time.Tim
 		p.closesUntil = time.Now().Add(verdictTTL)
 	}
 	c.drop(p)
+	if p.bound {
+		return time.Time{}, &Error{Class: ClassClosed, Message: errUnbound.Error(), Sent: resent, Err: errUnbound}
+	}
 	if err := c.connect(ctx, p); err != nil {
 		c.stats.failures.Add(1)
 		err.Sent = resent
@@ -74,6 +78,8 @@ func (c *Client) exchange(ctx context.Context, p *plug, s *scratch) (at time.Tim
 	_, failed := c.roundTrip(ctx, p, s)
 	return c.finish(p, s, failed)
 }
+
+var errUnbound = errors.New("the plug had closed the connection on which it was known")
 
 // hadClosed tells whether a failure means that the plug had closed a connection
 // which it had answered on.

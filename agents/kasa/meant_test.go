@@ -63,4 +63,46 @@ func TestOnlyThePlugThatIsMeantIsSwitched(t *testing.T) {
 			t.Errorf("error %v", err)
 		}
 	})
+	t.Run("and is asked who it is no more while it keeps the connection", func(t *testing.T) {
+		plug := newFakePlug(t, answers(model(hw4Sysinfo, hw4Realtime)))
+		client := newClient(t, kasa.Options{})
+		for range 3 {
+			if err := client.SetRelay(t.Context(), meant(plug.target, own), false); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if seen := plug.seen(); len(seen) != 4 || plug.connections() != 1 {
+			t.Errorf("%d connections, asked %q", plug.connections(), seen)
+		}
+	})
+	t.Run("another has taken the address while the connection was kept", func(t *testing.T) {
+		plug := newFakePlug(t, func(_ *testing.T, conn net.Conn, nth int) {
+			for served := 0; ; served++ {
+				request := readRequest(conn)
+				switch {
+				case request == "":
+					return
+				case nth == 1 && served > 0:
+					breakOff(conn) // the new owner of the address knows no such connection
+					return
+				case nth == 1:
+					send(conn, model(hw4Sysinfo, hw4Realtime)(request))
+				default:
+					send(conn, model(hw1Sysinfo, hw1Realtime)(request))
+				}
+			}
+		})
+		client := newClient(t, kasa.Options{})
+		if _, err := client.Identify(t.Context(), plug.target); err != nil {
+			t.Fatal(err)
+		}
+		err := client.SetRelay(t.Context(), meant(plug.target, own), false)
+		known, ok := errors.AsType[*kasa.Error](err)
+		if !ok || known.Class != kasa.ClassOtherPlug || !known.Sent {
+			t.Errorf("error %+v", err)
+		}
+		if told := strings.Count(strings.Join(plug.seen(), ""), "set_relay_state"); told != 1 {
+			t.Errorf("%d commands were sent, not only that on the connection that broke", told)
+		}
+	})
 }

@@ -34,6 +34,8 @@ type plug struct {
 	closesUntil time.Time       // until then it is held to close after each answer
 	info        *Info           // nil: not asked yet, or it failed since
 	identity    []byte          // what info was made of
+	met         net.Conn        // the connection on which info was last confirmed
+	bound       bool            // the request may go over conn only
 	klap        klapVerdict
 	fenced      bool // the turn is for a fenced target
 }

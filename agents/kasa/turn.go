@@ -68,6 +68,7 @@ func (t *turn) identify(ctx context.Context) (at time.Time, err error) {
 
 // learn renews what is known of the plug where it has changed.
 func (t *turn) learn(sysinfo *sysinfo) {
+	t.plug.met = t.plug.conn // nil if it was dropped after the answer
 	t.scratch.identity = sysinfo.appendIdentity(t.scratch.identity[:0])
 	if t.plug.info != nil && bytes.Equal(t.plug.identity, t.scratch.identity) {
 		return
@@ -134,10 +135,11 @@ func (t *turn) meter() (*Meter, error) {
 }
 
 // meet makes sure, before a command, that it is known what the plug is; and, where
-// it is known which is meant, that this one has the address still.
+// it is known which is meant, that this one has the address still. On the connection
+// on which a plug was met there is no other.
 func (t *turn) meet(ctx context.Context) error {
-	if t.plug.info != nil && t.target.MAC == "" {
-		return nil
+	if t.plug.info != nil && (t.target.MAC == "" || t.isMet()) {
+		return t.recognize()
 	}
 	if _, err := t.identify(ctx); err != nil {
 		return err
@@ -158,16 +160,50 @@ func (t *turn) recognize() error {
 	}
 }
 
-func (t *turn) setRelay(ctx context.Context, on bool) error {
+func (t *turn) isMet() bool { return t.plug.conn != nil && t.plug.conn == t.plug.met }
+
+// command sends a request to the plug that is meant. compose writes the request, by
+// what is known of the plug then.
+func (t *turn) command(ctx context.Context, compose func() error) error {
 	if err := t.meet(ctx); err != nil {
 		return sent(err, false) // the question went out, the command did not
 	}
-	outlet, err := t.plug.info.outlet(t.target.Outlet)
-	if err != nil {
+	if err := compose(); err != nil {
 		return err
 	}
-	t.scratch.request = appendRelayRequest(t.scratch.request[:0], outlet.id, on)
-	if _, err := t.ask(ctx); err != nil {
+	err := t.askMet(ctx)
+	if !errors.Is(err, errUnbound) {
+		return err
+	}
+	known, ok := errors.AsType[*Error](err)
+	mayHaveActed := ok && known.Sent
+	if err := t.meet(ctx); err != nil {
+		return sent(err, mayHaveActed)
+	}
+	if err := compose(); err != nil {
+		return sent(err, mayHaveActed)
+	}
+	return t.askMet(ctx)
+}
+
+// askMet is ask over no other connection than that on which the plug that is meant
+// was met, if there is one.
+func (t *turn) askMet(ctx context.Context) error {
+	t.plug.bound = t.target.MAC != "" && t.isMet()
+	defer func() { t.plug.bound = false }()
+	_, err := t.ask(ctx)
+	return err
+}
+
+func (t *turn) setRelay(ctx context.Context, on bool) error {
+	err := t.command(ctx, func() error {
+		outlet, err := t.plug.info.outlet(t.target.Outlet)
+		if err == nil {
+			t.scratch.request = appendRelayRequest(t.scratch.request[:0], outlet.id, on)
+		}
+		return err
+	})
+	if err != nil {
 		return err
 	}
 	reply := &t.scratch.reply
@@ -175,14 +211,14 @@ func (t *turn) setRelay(ctx context.Context, on bool) error {
 }
 
 func (t *turn) setLED(ctx context.Context, on bool) error {
-	if err := t.meet(ctx); err != nil {
-		return sent(err, false) // the question went out, the command did not
-	}
-	if info := t.plug.info; !info.HasLED {
-		return unsupported("%s has no light that can be switched", info.describe())
-	}
-	t.scratch.request = appendLEDRequest(t.scratch.request[:0], on)
-	if _, err := t.ask(ctx); err != nil {
+	err := t.command(ctx, func() error {
+		if info := t.plug.info; !info.HasLED {
+			return unsupported("%s has no light that can be switched", info.describe())
+		}
+		t.scratch.request = appendLEDRequest(t.scratch.request[:0], on)
+		return nil
+	})
+	if err != nil {
 		return err
 	}
 	reply := &t.scratch.reply
