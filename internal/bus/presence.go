@@ -79,7 +79,7 @@ func (b *Bus) watchPresence() (*subscription, func(context.Context)) {
 				return
 			case message := <-queue.items:
 				queue.taken(message)
-				b.hearPresence(message, time.Now())
+				b.hearPresence(*message, time.Now())
 			case now := <-tick.C:
 				for _, gone := range b.presence.expire(now) {
 					b.log.Warn("an instance has gone silent", "other", gone.Instance)

@@ -11,12 +11,12 @@ const maxQueuedBytes = 32 << 20
 // queue is a channel that is bounded in items and in bytes, and into which a
 // push never blocks. Take from items and then call taken.
 type queue[T interface{ size() int }] struct {
-	items chan T
+	items chan *T // a large one that is empty takes little room
 	bytes atomic.Int64
 }
 
 func newQueue[T interface{ size() int }](length int) *queue[T] {
-	return &queue[T]{items: make(chan T, length)}
+	return &queue[T]{items: make(chan *T, length)}
 }
 
 // push reports whether there was room. An item larger than all the room there
@@ -28,7 +28,7 @@ func (q *queue[T]) push(item T) bool {
 		return false
 	}
 	select {
-	case q.items <- item:
+	case q.items <- &item:
 		return true
 	default:
 		q.bytes.Add(-size)
@@ -46,9 +46,9 @@ func (q *queue[T]) work(ctx context.Context, done <-chan struct{}, do func(T)) {
 			return
 		case item := <-q.items:
 			q.taken(item)
-			do(item)
+			do(*item)
 		}
 	}
 }
 
-func (q *queue[T]) taken(item T) { q.bytes.Add(-int64(item.size())) }
+func (q *queue[T]) taken(item *T) { q.bytes.Add(-int64((*item).size())) }

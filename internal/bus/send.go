@@ -46,7 +46,7 @@ func (b *Bus) writeSteady(s *session) {
 			if message.passed != nil {
 				b.writeRetained(s)
 			}
-			s.publish(b, message)
+			s.publish(b, *message)
 		case <-s.wake:
 			b.writeRetained(s)
 		}
@@ -125,7 +125,7 @@ func (s *session) flush(ctx context.Context) error {
 	for _, queue := range []*queue[outgoing]{s.urgent, s.steady} {
 		mark := make(chan struct{})
 		select {
-		case queue.items <- outgoing{passed: mark}:
+		case queue.items <- &outgoing{passed: mark}:
 		case <-s.lost:
 			return errConnectionLost
 		case <-ctx.Done():
