@@ -73,7 +73,6 @@ func (p *process) startHook(ctx context.Context) error {
 	p.stack.Go("hook", hook.Run)
 	p.stack.Go("quarter-hours", p.store.Upkeep)
 	p.checks = append(p.checks, api.ReadyCheck{Name: "hook", Check: hook.Ready})
-	p.bus.Announce(wattline.RoleHook)
 	return nil
 }
 

@@ -183,6 +183,8 @@ type childBus struct {
 
 func (b *childBus) Instance() string { return "hook-1" }
 
+func (b *childBus) Announce(string, ...string) {}
+
 func (b *childBus) Respond(bus.RespondOptions, bus.Handler) (func(), error) { return func() {}, nil }
 
 func (b *childBus) Subscribe(o bus.SubscribeOptions, handle func(context.Context, bus.Message)) (func(), error) {

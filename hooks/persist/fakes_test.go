@@ -173,6 +173,8 @@ func (b *fakeBus) OnPresence(hear func(wattline.Presence)) {
 
 func (b *fakeBus) Instance() string { return "hook-1" }
 
+func (b *fakeBus) Announce(string, ...string) {}
+
 func (b *fakeBus) Respond(_ bus.RespondOptions, handle bus.Handler) (func(), error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

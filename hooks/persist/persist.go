@@ -53,6 +53,7 @@ type Bus interface {
 	Ask(ctx context.Context, ask bus.Ask) (json.RawMessage, error)
 	Respond(bus.RespondOptions, bus.Handler) (cancel func(), err error)
 	Instance() string
+	Announce(role string, sites ...string)
 	OnPresence(hear func(wattline.Presence))
 }
 
@@ -206,6 +207,7 @@ func (h *Hook) Run(ctx context.Context) (err error) {
 		return fmt.Errorf("hook %s: %w", h.options.Name, err)
 	}
 	defer stopAnswering()
+	h.options.Bus.Announce(wattline.RoleHook) // from here on it misses nothing that is not asked for
 	var replays sync.WaitGroup
 	replays.Go(func() { h.replay(ctx) })
 	h.write(ctx)
