@@ -32,13 +32,15 @@ type InfluxServer struct {
 }
 
 // Influx starts an InfluxDB, sets it up and stops it at the end of the test. It
-// takes a quarter of a second; see SharedInflux where that adds up.
-func Influx(t testing.TB) *InfluxServer {
+// takes a quarter of a second; see SharedInflux where that adds up. The flags are more
+// of influxd's.
+func Influx(t testing.TB, flags ...string) *InfluxServer {
 	t.Helper()
 	instance, err := newInfluxInstance(t.TempDir(), FreePort(t))
 	if err != nil {
 		t.Fatal(err)
 	}
+	instance.flags = flags
 	t.Cleanup(func() {
 		instance.run.stop()
 		instance.printed.logIfFailed(t, "influxd")
@@ -69,6 +71,7 @@ type influxInstance struct {
 	path    string
 	folder  string
 	port    int
+	flags   []string
 	orgID   string
 	run     *process
 	printed output
@@ -103,14 +106,17 @@ func (i *influxInstance) startAndSetUp() error {
 	return i.setUp()
 }
 
+// Engine is the folder of the points.
+func (i *influxInstance) Engine() string { return filepath.Join(i.folder, "engine") }
+
 func (i *influxInstance) start() error {
-	cmd := exec.Command(i.path,
+	cmd := exec.Command(i.path, append([]string{
 		"--http-bind-address", net.JoinHostPort(loopback, strconv.Itoa(i.port)),
 		"--bolt-path", filepath.Join(i.folder, "influxd.bolt"),
 		"--sqlite-path", filepath.Join(i.folder, "influxd.sqlite"),
-		"--engine-path", filepath.Join(i.folder, "engine"),
+		"--engine-path", i.Engine(),
 		"--reporting-disabled",
-	)
+	}, i.flags...)...)
 	cmd.Env = influxEnv(i.folder)
 	cmd.Stdout, cmd.Stderr = &i.printed, &i.printed
 	run, err := startProcess(cmd)
