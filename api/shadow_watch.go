@@ -8,6 +8,7 @@ import (
 	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/internal/bus"
 	"github.com/wattline/wattline/internal/strictjson"
+	"github.com/wattline/wattline/internal/wake"
 )
 
 const (
@@ -61,10 +62,7 @@ func (s *shadow) lastArrival() time.Time {
 
 // wake has reconcile ask now.
 func (s *shadow) wake() {
-	select {
-	case s.ask <- struct{}{}:
-	default:
-	}
+	wake.Up(s.ask)
 }
 
 // reconcile holds the shadow against the registry's own list after each new

@@ -8,6 +8,7 @@ import (
 
 	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/internal/packed"
+	"github.com/wattline/wattline/internal/wake"
 )
 
 const (
@@ -38,16 +39,9 @@ func (p *packer) add(readings []wattline.Reading) {
 		p.waiting = p.waiting[:0]
 	}
 	p.waiting = append(p.waiting, readings...)
-	tell(p.some)
+	wake.Up(p.some)
 	if len(p.waiting) >= wattline.MaxPage {
-		tell(p.full)
-	}
-}
-
-func tell(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
+		wake.Up(p.full)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/internal/wake"
 )
 
 // watchPoll is the interval of a device that somebody watches.
@@ -122,10 +123,7 @@ func (p *poller) pace(now time.Time) time.Duration {
 
 // hurry has the next poll reckoned anew, at the pace that is now right.
 func (p *poller) hurry() {
-	select {
-	case p.paced <- struct{}{}:
-	default:
-	}
+	wake.Up(p.paced)
 }
 
 // nextPoll is when to poll after so many failures in a row. One that is watched and

@@ -6,6 +6,7 @@ import (
 
 	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/agents/kasa"
+	"github.com/wattline/wattline/internal/wake"
 )
 
 // whereabouts is which plug each device is, and which of them are not where they
@@ -151,10 +152,7 @@ func (w *whereabouts) lose(device string, own known) {
 		return
 	}
 	w.own[device], w.lost[device] = own, &loss{}
-	select {
-	case w.more <- struct{}{}:
-	default:
-	}
+	wake.Up(w.more)
 }
 
 // expect notes at which address a lost device's plug was found, for when the device

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/internal/wake"
 )
 
 // MaxPlugs bounds an office.
@@ -103,10 +104,7 @@ func NewOffice(opts OfficeOptions) (*Office, error) {
 }
 
 func (o *Office) noteSwitch() {
-	select {
-	case o.switched <- struct{}{}:
-	default:
-	}
+	wake.Up(o.switched)
 }
 
 func (o OfficeOptions) withDefaults() OfficeOptions {

@@ -11,6 +11,7 @@ import (
 	"github.com/wattline/wattline/internal/bus"
 	"github.com/wattline/wattline/internal/packed"
 	"github.com/wattline/wattline/internal/strictjson"
+	"github.com/wattline/wattline/internal/wake"
 )
 
 // Bounds of the packs that wait to be taken, and of the states.
@@ -117,7 +118,7 @@ func (h *Hook) sites() (stop func(), err error) {
 		isNew := h.sources.see(message.Topic.Site)
 		h.mu.Unlock()
 		if isNew {
-			signal(h.came)
+			wake.Up(h.came)
 		}
 	})
 }

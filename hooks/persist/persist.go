@@ -29,6 +29,7 @@ import (
 	"github.com/wattline/wattline/hooks"
 	"github.com/wattline/wattline/internal/bus"
 	"github.com/wattline/wattline/internal/telemetry"
+	"github.com/wattline/wattline/internal/wake"
 )
 
 // Defaults of Options.
@@ -239,7 +240,7 @@ func (h *Hook) takeOne(reading *wattline.Reading, now time.Time) {
 	}
 	h.pending.add(*reading, now)
 	if n := h.pending.len(); n == 1 || n == h.options.BatchReadings {
-		signal(h.wake)
+		wake.Up(h.wake)
 	}
 }
 
@@ -249,16 +250,7 @@ func (h *Hook) hear(p wattline.Presence) {
 	h.book.presence(p, time.Now())
 	h.sources.hear(p)
 	h.mu.Unlock()
-	signal(h.came)
-	signal(h.wake)
-	signal(h.kick)
-}
-
-// signal wakes a goroutine that looks for work; one that is awake will look
-// again.
-func signal(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
-	}
+	wake.Up(h.came)
+	wake.Up(h.wake)
+	wake.Up(h.kick)
 }

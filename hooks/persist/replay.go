@@ -9,6 +9,7 @@ import (
 	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/internal/bus"
 	"github.com/wattline/wattline/internal/strictjson"
+	"github.com/wattline/wattline/internal/wake"
 )
 
 const (
@@ -73,7 +74,7 @@ func (h *Hook) startOne(ctx context.Context, free chan struct{}, running *sync.W
 		h.endTurn(name, err)
 		<-free
 		if err == nil {
-			signal(h.kick)
+			wake.Up(h.kick)
 		}
 	})
 	return true

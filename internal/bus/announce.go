@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/internal/wake"
 )
 
 // announcement is what this process says of itself.
@@ -52,7 +53,7 @@ func (b *Bus) Announce(role string, sites ...string) {
 	defer a.mu.Unlock()
 	a.presence.Roles = merged(a.presence.Roles, role)
 	a.presence.Sites = merged(a.presence.Sites, sites...)
-	notify(a.changed)
+	wake.Up(a.changed)
 }
 
 // AnnounceStream sets where the presence gets the journal's stream and newest
@@ -63,7 +64,7 @@ func (b *Bus) AnnounceStream(current func() (stream string, seq uint64)) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.stream = current
-	notify(a.changed)
+	wake.Up(a.changed)
 }
 
 // merged is a sorted list with more names in it, each once.

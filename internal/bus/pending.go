@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/internal/wake"
 )
 
 // call is an ask that waits for its reply.
@@ -111,7 +112,7 @@ func (p *pendingAsks) again(applies func(*call) bool) {
 	defer p.mu.Unlock()
 	for _, waiting := range p.calls {
 		if applies(waiting) {
-			notify(waiting.again)
+			wake.Up(waiting.again)
 		}
 	}
 }

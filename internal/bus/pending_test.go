@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/internal/wake"
 )
 
 func newCall(id string) *call {
@@ -76,7 +77,7 @@ func TestAnAskIsSentAgainAtAThirdAndTwoThirdsAndWhenItIsWorthIt(t *testing.T) {
 			_, err := b.awaitReply(t.Context(), q)
 			done <- err
 		}()
-		time.AfterFunc(time.Second, func() { notify(q.again) })
+		time.AfterFunc(time.Second, func() { wake.Up(q.again) })
 		for {
 			select {
 			case <-s.urgent.items:

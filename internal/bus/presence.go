@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/internal/wake"
 )
 
 const (
@@ -44,7 +45,7 @@ func (b *Bus) OnPresence(hear func(wattline.Presence)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.newest = append(l.newest, hear)
-	notify(l.changed)
+	wake.Up(l.changed)
 }
 
 // Instances are those that are alive by their heartbeat, this one included,
@@ -127,7 +128,7 @@ func (b *Bus) takePresence(p wattline.Presence, retained bool, now time.Time) {
 		b.reportSkew(p, result.skew, now)
 	}
 	if own && !retained {
-		notify(b.heardSelf)
+		wake.Up(b.heardSelf)
 	}
 }
 
@@ -138,7 +139,7 @@ func (b *Bus) isSelf(p wattline.Presence, retained bool) bool {
 	switch {
 	case p.Status == wattline.PresenceOffline:
 		if !retained && !b.stopping() {
-			notify(b.announced.changed) // contradict it
+			wake.Up(b.announced.changed) // contradict it
 		}
 		return false
 	case !ours && !retained:

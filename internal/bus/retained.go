@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/internal/wake"
 )
 
 // retainedStore holds the latest payload of every retained topic that this
@@ -54,10 +55,7 @@ func (r *retainedStore) await(item *retainedItem) {
 		item.waits = true
 		r.waiting.PushBack(item)
 	}
-	select {
-	case r.wake <- struct{}{}: // a nil channel before the first connection
-	default:
-	}
+	wake.Up(r.wake) // a nil channel before the first connection
 }
 
 // attach makes everything wait for a new connection, which is known by its wake

@@ -9,6 +9,7 @@ import (
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 
 	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/internal/wake"
 )
 
 // Message is what a subscription delivers. Several subscriptions may share the
@@ -52,7 +53,7 @@ func (s *subscriptions) add(added *subscription) {
 	added.fresh = true
 	all := append(slices.Clone(*s.all.Load()), added)
 	s.all.Store(&all)
-	notify(s.changed)
+	wake.Up(s.changed)
 }
 
 func (s *subscriptions) remove(gone *subscription) {
@@ -60,7 +61,7 @@ func (s *subscriptions) remove(gone *subscription) {
 	defer s.mu.Unlock()
 	all := slices.DeleteFunc(slices.Clone(*s.all.Load()), func(other *subscription) bool { return other == gone })
 	s.all.Store(&all)
-	notify(s.changed)
+	wake.Up(s.changed)
 }
 
 // renew makes every subscription a fresh one, for a new connection.
@@ -90,13 +91,6 @@ func (s *subscriptions) wanted() (covers map[wattline.Topic]bool, fresh []*subsc
 }
 
 func (s *subscriptions) len() int { return len(*s.all.Load()) }
-
-func notify(wake chan struct{}) {
-	select {
-	case wake <- struct{}{}:
-	default:
-	}
-}
 
 // receive is the MQTT client's callback for every message. It only sorts.
 func (b *Bus) receive(_ mqtt.Client, m mqtt.Message) {
