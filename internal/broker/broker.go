@@ -6,7 +6,8 @@
 //   - Acknowledged messages survive a killed process; a power cut may cost the
 //     last ten seconds. Nothing should be built on either (see syncInterval).
 //   - A message of QoS 1 that is not acknowledged comes again after AckWait, on
-//     the same connection as well as after a reconnect.
+//     the same connection as well as after a reconnect: behind what was published
+//     after it, if its client left at that moment.
 //   - What is kept is bounded (see limits.go): messages for absent sessions go
 //     after a day or when newer ones need the room; a retained message over the
 //     bound is logged and not kept, though acknowledged.

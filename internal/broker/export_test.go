@@ -24,20 +24,21 @@ func (b *Broker) StreamConfigs() (map[string]server.StreamConfig, error) {
 	return configs, nil
 }
 
-// Queues is how many queues of QoS 1 subscriptions there are.
-func (b *Broker) Queues() (int, error) {
+// Queues are the queues of QoS 1 subscriptions there are. One that has a client is
+// marked as bound until the server has noticed that the client is gone.
+func (b *Broker) Queues() ([]*server.ConsumerInfo, error) {
 	info, err := b.server.Jsz(&server.JSzOptions{Accounts: true, Streams: true, Consumer: true})
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	for _, account := range info.AccountDetails {
 		for _, stream := range account.Streams {
 			if stream.Name == streamMessages {
-				return len(stream.Consumer), nil
+				return stream.Consumer, nil
 			}
 		}
 	}
-	return 0, nil
+	return nil, nil
 }
 
 // NewServerLog is the logger that the server is given.
