@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"math"
 	"slices"
 	"strconv"
 	"time"
@@ -35,8 +36,9 @@ type AuditPage struct {
 //	@Param			from	query		string	false	"RFC 3339 time, date, or such as -24h, today or last month, which without to is the whole of it; by default the midnight before to"	example(2026-03-29T00:00:00Z)
 //	@Param			to		query		string	false	"The same, not included; now by default"	example(2026-03-30)
 //	@Param			format	query		string	false	"Pages of JSON, or all in another format; by default what Accept names"	Enums(json, csv, ndjson, parquet, senml, sensml)
-//	@Param			limit	query		int		false	"Length of the page"	minimum(1)	maximum(5000)	default(1000)
+//	@Param			limit	query		int		false	"Most rows. A page of JSON has 1000 if it is not given, and at most 5000; other formats have all rows if it is not given"	minimum(1)	maximum(1000000000)
 //	@Param			cursor	query		string	false	"next of the page before"
+//	@Param			after_seq	query	int		false	"The seq of the last record that you have, of an answer that broke off or of the part before. The answer begins after it; CSV without the head"	minimum(1)
 //	@Success		200		{object}	AuditPage
 //	@Failure		400		{object}	Problem	"invalid"
 //	@Failure		404		{object}	Problem	"not_found: no such device"
@@ -55,6 +57,9 @@ func (g *Gateway) getAudit(c *gin.Context) error {
 	q.paged(p, c.Request)
 	query := audit.Query{Who: p.name("who"), Device: p.name("device"), Action: p.name("action")}
 	query.Outcome = audit.Status(p.enum("outcome", "", "attempted", "done", "refused", "failed", "unknown"))
+	if query.Before = int64(p.integer("after_seq", 1, math.MaxInt, 0)); query.Before > 0 {
+		q.page.resumed = true
+	}
 	if err := p.err(); err != nil {
 		return err
 	}
@@ -94,7 +99,7 @@ func (g *Gateway) audits(c *gin.Context) ([]string, error) {
 // auditPages fetches pages whose cursor is the number of the last record.
 func (g *Gateway) auditPages(query audit.Query) fetch[audit.Record] {
 	return func(ctx context.Context, limit int, after string) (page[audit.Record], error) {
-		query.Before, query.Limit = 0, limit+1
+		query.Limit = limit + 1
 		if after != "" {
 			before, err := strconv.ParseInt(after, 10, 64)
 			if err != nil || before < 1 {

@@ -145,6 +145,13 @@ func TestWhoSeesTheAudit(t *testing.T) {
 		if len(second.Records) != 2 || second.Records[0].Seq >= first.Records[1].Seq {
 			t.Errorf("%+v", second)
 		}
+		for _, format := range []string{"json", "ndjson"} {
+			part := o.doAs(t, "auditor", http.MethodGet, fmt.Sprintf("/api/v1/audit?action=command.led_off&limit=1&format=%s&after_seq=%d",
+				format, first.Records[1].Seq), "")
+			if want := fmt.Sprintf(`"seq":%d,`, second.Records[0].Seq); !strings.Contains(string(part.body), want) || strings.Count(string(part.body), `"seq"`) != 1 {
+				t.Errorf("after %d: %s", first.Records[1].Seq, part.body)
+			}
+		}
 	})
 }
 

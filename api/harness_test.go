@@ -38,9 +38,12 @@ type office struct {
 	forget    func() // ends the keeping of commands
 }
 
+// described reads the description once for all offices: it is long, and stays as it is.
+var described = sync.OnceValues(openapitest.New)
+
 func open(t testing.TB, change ...func(*api.Options)) *office {
 	t.Helper()
-	validator, err := openapitest.New()
+	validator, err := described()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,7 +24,7 @@ type question struct {
 // paging is how much of an answer is wanted, and how.
 type paging struct {
 	format export.Format
-	limit  int
+	limit  int    // the most rows; 0 is all of them
 	after  string // the component's cursor
 	// resumed says that the rows go on after one that the client has already.
 	resumed bool
@@ -42,14 +42,14 @@ func (p *params) question(zone *time.Location) question {
 // period of the first one.
 func (q *question) paged(p *params, r *http.Request) {
 	q.page.format = p.format(r)
-	q.page.limit = p.integer("limit", 1, wattline.MaxHistoryPage, wattline.MaxPage)
-	at, more := p.cursor(r)
 	if q.whole() {
-		for _, name := range []string{"limit", "cursor"} {
-			if p.values.Has(name) {
-				p.fail(name, "is for pages of JSON; %s comes as a whole", q.page.format)
-			}
-		}
+		q.page.limit = p.integer("limit", 1, maxPart, 0)
+	} else {
+		q.page.limit = p.integer("limit", 1, wattline.MaxHistoryPage, wattline.MaxPage)
+	}
+	at, more := p.cursor(r)
+	if more && q.whole() {
+		p.fail("cursor", "is for pages of JSON; %s goes on after a row that is named", q.page.format)
 	}
 	if !more {
 		return
@@ -64,8 +64,12 @@ func (q *question) paged(p *params, r *http.Request) {
 // whole tells whether all rows are wanted at once.
 func (q *question) whole() bool { return q.page.format != formatJSON }
 
-// resume reads the two parameters that name the last row that a client has of an
-// answer that broke off; given where they are there.
+// maxPart is the most rows that a part of a long answer can be asked to have. Without a
+// limit there is none.
+const maxPart = 1_000_000_000
+
+// resume reads the two parameters that name the last row that a client has, of an
+// answer that broke off or of the part before; given where they are there.
 func (q *question) resume(p *params, name, at string) (named string, instant wattline.Time, given bool) {
 	named, nameGiven := p.named(name)
 	text, atGiven := p.text(at)
@@ -78,8 +82,6 @@ func (q *question) resume(p *params, name, at string) (named string, instant wat
 		p.fail(name, "goes together with %s", at)
 	case err != nil:
 		p.fail(at, "%s", err)
-	case !q.page.format.Resumable():
-		p.fail(name, "goes with csv and ndjson; pages of JSON have a cursor, and other formats are whole or nothing")
 	}
 	q.page.resumed = true
 	return named, instant, true

@@ -30,10 +30,10 @@ import (
 //	@Param			from		query		string		false	"RFC 3339 time, date, or such as -24h, today or last month, which without to is the whole of it; by default the midnight before to"	example(2026-03-29T00:00:00Z)
 //	@Param			to			query		string		false	"The same, not included; now by default"	example(2026-03-30)
 //	@Param			format		query		string		false	"Pages of JSON, or all in another format; by default what Accept names"	Enums(json, csv, ndjson, parquet, senml, sensml)
-//	@Param			limit		query		int			false	"Length of the page"	minimum(1)	maximum(5000)	default(1000)
+//	@Param			limit		query		int			false	"Most rows. A page of JSON has 1000 if it is not given, and at most 5000; other formats have all rows if it is not given"	minimum(1)	maximum(1000000000)
 //	@Param			cursor		query		string		false	"next of the page before"
-//	@Param			after_device	query	string	false	"With after_time, for csv and ndjson: the device of the last whole line of an answer that broke off. It goes on after it, without the head"
-//	@Param			after_time	query		string		false	"The time of that line"	example(2026-03-29T00:00:05.000Z)
+//	@Param			after_device	query	string	false	"With after_time: the device of the last row that you have, of an answer that broke off or of the part before. The answer begins after it; CSV without the head"
+//	@Param			after_time	query		string		false	"The time of that row"	example(2026-03-29T00:00:05.000Z)
 //	@Success		200			{object}	wattline.ReadingsPage
 //	@Failure		400			{object}	Problem	"invalid"
 //	@Failure		403			{object}	Problem	"forbidden"

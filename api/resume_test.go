@@ -1,14 +1,18 @@
 package api_test
 
 import (
+	"bytes"
 	"context"
+	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/parquet-go/parquet-go"
 
 	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/internal/bus"
@@ -64,13 +68,95 @@ func TestALongAnswerGoesOnAfterTheLastWholeLine(t *testing.T) {
 		"/api/v1/readings?format=csv&after_device=desk-1":                                              "after_device",
 		"/api/v1/readings?format=csv&after_time=2026-03-28T12:00:00Z":                                  "after_device",
 		"/api/v1/readings?format=csv&after_device=desk-1&after_time=today":                             "after_time",
-		"/api/v1/readings?after_device=desk-1&after_time=2026-03-28T12:00:00Z":                         "after_device",
-		"/api/v1/readings?format=parquet&after_device=desk-1&after_time=2026-03-28T12:00:00Z":          "after_device",
-		"/api/v1/consumption?format=senml&after_group=&after_start=2026-03-28T12:00:00Z":               "after_group",
+		"/api/v1/readings?format=csv&cursor=more":                                                      "cursor",
+		"/api/v1/readings?format=parquet&limit=0":                                                      "limit",
+		"/api/v1/readings?limit=5001":                                                                  "limit",
 		"/api/v1/aggregate?field=power&op=mean&format=csv&after_device=x&after_time=2026-03-28T12:00Z": "after_device",
 	} {
 		wantProblem(t, o.get(t, target), wattline.CodeInvalid, field)
 	}
+}
+
+// partOf answers queries for readings as a history does that has one of desk-1 each
+// second.
+func partOf(all int) func(context.Context, bus.Ask) (any, error) {
+	return func(_ context.Context, ask bus.Ask) (any, error) {
+		query, _ := ask.Body.(wattline.ReadingsQuery)
+		first, _ := strconv.Atoi(query.Cursor)
+		if query.After != nil {
+			first = int(query.After.Time.Sub(noon().Time)/time.Second) + 1
+		}
+		page := wattline.ReadingsPage{Readings: []wattline.Reading{}}
+		for i := first; i < min(first+query.Limit, all); i++ {
+			page.Readings = append(page.Readings, readingOf("desk-1", later(time.Duration(i)*time.Second)))
+		}
+		if first+query.Limit < all {
+			page.Next = strconv.Itoa(first + query.Limit)
+		}
+		return page, nil
+	}
+}
+
+func TestALongAnswerMayBeTakenInParts(t *testing.T) {
+	const limit, all = 40, 100
+	o := answering(t, partOf(all))
+	for _, c := range []struct {
+		format string
+		rows   func(body []byte) int
+	}{
+		{"json", func(body []byte) int { return bytes.Count(body, []byte(`"power_w"`)) }},
+		{"csv", func(body []byte) int {
+			return bytes.Count(body, []byte("\r\ndesk-1")) + bytes.Count(body[:6], []byte("desk-1"))
+		}},
+		{"ndjson", func(body []byte) int { return bytes.Count(body, []byte("\n")) }},
+		{"senml", func(body []byte) int { return bytes.Count(body, []byte(`"power_w"`)) }},
+		{"sensml", func(body []byte) int { return bytes.Count(body, []byte(`"power_w"`)) }},
+		{"parquet", func(body []byte) int { return len(parquetTimes(t, body)) }},
+	} {
+		for taken, part := 0, 1; ; part++ {
+			target := fmt.Sprintf("/api/v1/readings?device=desk-1&format=%s&limit=%d", c.format, limit)
+			if taken > 0 {
+				target += "&after_device=desk-1&after_time=" + later(time.Duration(taken-1)*time.Second).String()
+			}
+			a := o.get(t, target)
+			want := min(limit, all-taken)
+			if got := c.rows(a.body); a.status != http.StatusOK || got != want {
+				t.Fatalf("%s: part %d: %d, %d rows and not %d", c.format, part, a.status, got, want)
+			}
+			if c.format == "parquet" && want > 0 {
+				if times := parquetTimes(t, a.body); times[0] != later(time.Duration(taken)*time.Second).UnixMilli() {
+					t.Errorf("part %d begins at %d", part, times[0])
+				}
+			}
+			if taken += want; want == 0 {
+				break
+			}
+		}
+	}
+}
+
+func TestAPartMayHaveMoreRowsThanAPage(t *testing.T) {
+	const limit = wattline.MaxHistoryPage + 10
+	o := answering(t, partOf(3*wattline.MaxHistoryPage))
+	if a := o.get(t, fmt.Sprintf("/api/v1/readings?device=desk-1&format=csv&limit=%d", limit)); bytes.Count(a.body, []byte("\r\n")) != 1+limit {
+		t.Errorf("%d lines, not a head and %d rows", bytes.Count(a.body, []byte("\r\n")), limit)
+	}
+}
+
+// parquetTimes are the times of the rows of a whole file.
+func parquetTimes(t *testing.T, file []byte) (times []int64) {
+	t.Helper()
+	type row struct {
+		Time int64 `parquet:"time,optional,timestamp(millisecond)"`
+	}
+	rows, err := parquet.Read[row](bytes.NewReader(file), int64(len(file)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range rows {
+		times = append(times, row.Time)
+	}
+	return times
 }
 
 func TestReadingsMayComePacked(t *testing.T) {

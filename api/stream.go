@@ -50,7 +50,7 @@ func (s stream[T]) serve(g *Gateway, c *gin.Context) error {
 	if len(s.parts) == 0 {
 		s.parts = []fetch[T]{s.fetch}
 	}
-	first, err := s.parts[0](c.Request.Context(), wattline.MaxHistoryPage, "")
+	first, err := s.parts[0](c.Request.Context(), s.pageRows(), "")
 	if err != nil {
 		return err
 	}
@@ -81,7 +81,7 @@ func (s stream[T]) contentType() string {
 	switch {
 	case s.page.format == export.CSV && s.page.resumed:
 		return kind + "; charset=utf-8; header=absent"
-	case s.page.format.Resumable():
+	case s.page.format.Lines():
 		return kind + "; charset=utf-8"
 	}
 	return kind
@@ -115,11 +115,7 @@ func (s stream[T]) write(c *gin.Context, first page[T], stall time.Duration) err
 	if err != nil {
 		return err
 	}
-	for got := range pages {
-		if err := errors.Join(got.err, s.unchanged()); err != nil {
-			return err
-		}
-		items, err := got.page.rows()
+	for items, err := range s.rows(pages) {
 		if err != nil {
 			return err
 		}

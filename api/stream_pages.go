@@ -28,7 +28,7 @@ func (s stream[T]) pages(ctx context.Context, running *sync.WaitGroup, first pag
 		out := make(chan outcome[T], pagesAhead)
 		running.Go(func() {
 			defer close(out)
-			fetch.all(ctx, first, out)
+			fetch.all(ctx, s.pageRows(), first, out)
 		})
 		return out
 	}
@@ -48,13 +48,43 @@ func (s stream[T]) pages(ctx context.Context, running *sync.WaitGroup, first pag
 	}
 }
 
+// rows hands out the rows of pages, as many as are wanted at most, until the reader may
+// not have them any more.
+func (s stream[T]) rows(pages iter.Seq[outcome[T]]) iter.Seq2[[]T, error] {
+	return func(yield func([]T, error) bool) {
+		left := s.page.limit
+		for got := range pages {
+			items, err := got.page.rows()
+			if err := errors.Join(got.err, err, s.unchanged()); err != nil {
+				yield(nil, err)
+				return
+			}
+			if left > 0 {
+				items = items[:min(left, len(items))]
+			}
+			if !yield(items, nil) || left > 0 && left == len(items) {
+				return
+			}
+			left -= min(left, len(items))
+		}
+	}
+}
+
+// pageRows is how many rows a page has.
+func (s stream[T]) pageRows() int {
+	if s.page.limit > 0 {
+		return min(s.page.limit, wattline.MaxHistoryPage)
+	}
+	return wattline.MaxHistoryPage
+}
+
 // all sends one page after another of a part, from the first one if that is there.
-func (f fetch[T]) all(ctx context.Context, first *page[T], out chan<- outcome[T]) {
+func (f fetch[T]) all(ctx context.Context, rows int, first *page[T], out chan<- outcome[T]) {
 	now := outcome[T]{}
 	if first != nil {
 		now.page = *first
 	} else {
-		now = f.follow(ctx, "")
+		now = f.follow(ctx, rows, "")
 	}
 	for {
 		select {
@@ -65,7 +95,7 @@ func (f fetch[T]) all(ctx context.Context, first *page[T], out chan<- outcome[T]
 		if now.err != nil || now.page.next == "" {
 			return
 		}
-		now = f.follow(ctx, now.page.next)
+		now = f.follow(ctx, rows, now.page.next)
 	}
 }
 
@@ -77,9 +107,9 @@ const (
 
 // follow asks for a page that is not the first of all. The client cannot ask for the rest alone, so what
 // may pass is tried again.
-func (f fetch[T]) follow(ctx context.Context, after string) (got outcome[T]) {
+func (f fetch[T]) follow(ctx context.Context, rows int, after string) (got outcome[T]) {
 	for wait := firstPause; ; wait *= 2 {
-		got.page, got.err = f(ctx, wattline.MaxHistoryPage, after)
+		got.page, got.err = f(ctx, rows, after)
 		switch {
 		case got.err == nil && after != "" && got.page.next == after:
 			got.err = errors.New("the history gives the same page again and again")

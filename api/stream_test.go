@@ -194,7 +194,6 @@ func TestTheFormatIsWhatIsAskedForOrElseWhatIsAccepted(t *testing.T) {
 		wantProblem(t, o.send(t, r), wattline.CodeNotAcceptable, "")
 	}
 	wantProblem(t, o.get(t, "/api/v1/readings?format=xml"), wattline.CodeInvalid, "format")
-	wantProblem(t, o.get(t, "/api/v1/readings?format=csv&limit=5"), wattline.CodeInvalid, "limit")
 	wantProblem(t, o.get(t, "/api/v1/readings?format=csv&cursor=x"), wattline.CodeInvalid, "cursor")
 	old := request(http.MethodGet, "/api/v1/readings?format=csv", "")
 	old.ProtoMajor, old.ProtoMinor = 1, 0

@@ -2008,13 +2008,13 @@ type GetAggregateParams struct {
 	// Format Pages of JSON, or all in another format; by default what Accept names
 	Format *GetAggregateParamsFormat `form:"format,omitempty" json:"format,omitempty"`
 
-	// Limit Length of the page
+	// Limit Most rows. A page of JSON has 1000 if it is not given, and at most 5000; other formats have all rows if it is not given
 	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor next of the page before
 	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// AfterGroup With after_start, for csv and ndjson: the group of the last whole row of an answer that broke off. It goes on after it, without the head
+	// AfterGroup With after_start: the group of the last row that you have, of an answer that broke off or of the part before. The answer begins after it; CSV without the head
 	AfterGroup *string `form:"after_group,omitempty" json:"after_group,omitempty"`
 
 	// AfterStart The start of that row
@@ -2056,11 +2056,14 @@ type GetAuditParams struct {
 	// Format Pages of JSON, or all in another format; by default what Accept names
 	Format *GetAuditParamsFormat `form:"format,omitempty" json:"format,omitempty"`
 
-	// Limit Length of the page
+	// Limit Most rows. A page of JSON has 1000 if it is not given, and at most 5000; other formats have all rows if it is not given
 	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor next of the page before
 	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// AfterSeq The seq of the last record that you have, of an answer that broke off or of the part before. The answer begins after it; CSV without the head
+	AfterSeq *int `form:"after_seq,omitempty" json:"after_seq,omitempty"`
 }
 
 // GetAuditParamsOutcome defines parameters for GetAudit.
@@ -2125,13 +2128,13 @@ type GetConsumptionParams struct {
 	// Format Pages of JSON, or all in another format; by default what Accept names
 	Format *GetConsumptionParamsFormat `form:"format,omitempty" json:"format,omitempty"`
 
-	// Limit Length of the page
+	// Limit Most rows. A page of JSON has 1000 if it is not given, and at most 5000; other formats have all rows if it is not given
 	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor next of the page before
 	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// AfterGroup With after_start, for csv and ndjson: the group of the last whole row of an answer that broke off. It goes on after it, without the head
+	// AfterGroup With after_start: the group of the last row that you have, of an answer that broke off or of the part before. The answer begins after it; CSV without the head
 	AfterGroup *string `form:"after_group,omitempty" json:"after_group,omitempty"`
 
 	// AfterStart The start of that row
@@ -2329,16 +2332,16 @@ type GetReadingsParams struct {
 	// Format Pages of JSON, or all in another format; by default what Accept names
 	Format *GetReadingsParamsFormat `form:"format,omitempty" json:"format,omitempty"`
 
-	// Limit Length of the page
+	// Limit Most rows. A page of JSON has 1000 if it is not given, and at most 5000; other formats have all rows if it is not given
 	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor next of the page before
 	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// AfterDevice With after_time, for csv and ndjson: the device of the last whole line of an answer that broke off. It goes on after it, without the head
+	// AfterDevice With after_time: the device of the last row that you have, of an answer that broke off or of the part before. The answer begins after it; CSV without the head
 	AfterDevice *string `form:"after_device,omitempty" json:"after_device,omitempty"`
 
-	// AfterTime The time of that line
+	// AfterTime The time of that row
 	AfterTime *string `form:"after_time,omitempty" json:"after_time,omitempty"`
 }
 
@@ -4755,6 +4758,18 @@ func NewGetAuditRequest(server string, params *GetAuditParams) (*http.Request, e
 		if params.Cursor != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.AfterSeq != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "after_seq", *params.AfterSeq, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {

@@ -45,9 +45,10 @@ func (f Format) MediaType() string {
 	return "application/octet-stream"
 }
 
-// Resumable tells whether what was written before a break and what is written after
-// it make one whole: lines do.
-func (f Format) Resumable() bool { return f == CSV || f == NDJSON }
+// Lines tells whether the format is text in lines, so that what was written before a
+// break and what is written after it make one whole. Rows after a break make a whole
+// of their own in the others.
+func (f Format) Lines() bool { return f == CSV || f == NDJSON }
 
 // Table says what rows of a kind are in each format. T itself is what NDJSON has, as
 // encoding/json writes it.
