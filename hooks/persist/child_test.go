@@ -42,7 +42,7 @@ type childOptions struct {
 
 func (o childOptions) storePath() string { return filepath.Join(o.Folder, "store") }
 
-const pace = 4 * time.Millisecond
+const pace = 16 * time.Millisecond
 
 func childStreams() []string { return []string{"s1", "s2"} }
 
