@@ -16,7 +16,7 @@ import (
 func TestAnOperatorLooksAfterTheJournal(t *testing.T) {
 	t.Parallel()
 	brokerAt := freeAddr(t)
-	o := newOffice(t, "broker_listen: "+brokerAt)
+	o := newOffice(t, "broker_listen: "+brokerAt, "hook_name: annex")
 	plugs := startEmulator(t, "--plugs", "2")
 	o.declare(plugs.devices...)
 	o.up()
@@ -46,11 +46,11 @@ func TestAnOperatorLooksAfterTheJournal(t *testing.T) {
 		})
 		j := view.Journals[0]
 		instance = j.Instance
-		if j.Journal.Last == 0 || j.Journal.Hooks[0].Hook != "archive" || view.Hooks[0].Status.Streams[0].Stream != j.Journal.Stream {
+		if j.Journal.Last == 0 || j.Journal.Hooks[0].Hook != "annex" || view.Hooks[0].Status.Streams[0].Stream != j.Journal.Stream {
 			t.Errorf("it shows %+v", view)
 		}
 		text := journal("status")
-		for _, part := range []string{instance, "archive", "WAITS FOR", "DEAD LETTERS"} {
+		for _, part := range []string{instance, "annex", "WAITS FOR", "DEAD LETTERS"} {
 			if err := contains(text.stdout, part); err != nil {
 				t.Error(err)
 			}
@@ -99,13 +99,13 @@ func TestAnOperatorLooksAfterTheJournal(t *testing.T) {
 		if got := journal("dead-letters", "--resend", letters[0].ID); got.code != 1 || !strings.Contains(got.stderr, letters[0].ID) {
 			t.Errorf("sent a third time: %+v", got)
 		}
-		if got := journal("dead-letters", "--resend-all"); got.code != 0 || !strings.Contains(got.stdout, "archive took 0, refused 0, has 0 left") {
+		if got := journal("dead-letters", "--resend-all"); got.code != 0 || !strings.Contains(got.stdout, "annex took 0, refused 0, has 0 left") {
 			t.Errorf("none left: %+v", got)
 		}
 	})
 
 	t.Run("a hook is forgotten where it is waited for", func(t *testing.T) {
-		if got := journal("forget", "archive", "--instance", instance); got.code != 0 || !strings.Contains(got.stdout, instance+" no longer waits for archive") {
+		if got := journal("forget", "annex", "--instance", instance); got.code != 0 || !strings.Contains(got.stdout, instance+" no longer waits for annex") {
 			t.Errorf("%+v", got)
 		}
 		if got := journal("forget", "nobody"); got.code != 1 || !strings.Contains(got.stderr, "no journal waits for hook nobody") {

@@ -79,7 +79,7 @@ say and hear is in the documentation (Security). The roles:
   gateway, collector, controller, registry, history
                     as in wattline run; several together where one process has them
   hook              listens, and raises alerts
-  hook:NAME         stores readings as well; that of wattline is named archive or influx
+  hook:NAME         stores readings as well; that of wattline is archive, influx or its hook_name
   component:NAME    answers the queries to somebody's component
   observer          listens
 

@@ -62,10 +62,10 @@ func (p *process) startRole(ctx context.Context, role string) error {
 	return fmt.Errorf("unknown role %q", role)
 }
 
-// startHook runs the persisting hook, which is named after its store.
+// startHook runs the persisting hook.
 func (p *process) startHook(ctx context.Context) error {
 	hook, err := persist.New(ctx, persist.Options{
-		Name: p.Config.Store, Bus: p.bus, Store: p.store, Dir: p.path("hooks"), Log: p.log, Metrics: p.metrics,
+		Name: p.Config.Hook(), Bus: p.bus, Store: p.store, Dir: p.path("hooks"), Log: p.log, Metrics: p.metrics,
 	})
 	if err != nil {
 		return err

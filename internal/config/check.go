@@ -126,6 +126,9 @@ func (c Config) checkStore(found *checker) {
 	default:
 		found.fail("store", "must be archive or influx")
 	}
+	if c.HookName != "" {
+		found.check("hook_name", wattline.CheckID(c.HookName))
+	}
 }
 
 func checkRetention(retention time.Duration) error {

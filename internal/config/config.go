@@ -4,6 +4,7 @@
 package config
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/wattline/wattline"
@@ -70,6 +71,8 @@ type Config struct {
 	BrokerCluster Cluster `yaml:"broker_cluster"`
 	// Store is "archive" or "influx".
 	Store string `yaml:"store"`
+	// HookName is what the hook that fills the store is called; see Hook.
+	HookName string `yaml:"hook_name"`
 	// ArchiveRetention is for how long the archive keeps readings; 0s for ever.
 	ArchiveRetention time.Duration `yaml:"archive_retention"`
 	// Influx is the InfluxDB to use.
@@ -200,6 +203,10 @@ func (c Config) Registered() []wattline.Device {
 	}
 	return devices
 }
+
+// Hook is the name of the hook that fills the store: the store's unless configured.
+// Journals count by it who has stored what.
+func (c Config) Hook() string { return cmp.Or(c.HookName, c.Store) }
 
 // Fence is the networks that devices from elsewhere than this file may be in. Load
 // has checked them.

@@ -89,6 +89,7 @@ func TestFaultsAreNamed(t *testing.T) {
 		"a device id twice":                            {"devices: [{id: a, kind: k, location: l, address: h}, {id: a, kind: k, location: l, address: h}]\n", "devices[1] (a).id is that of devices[0] already"},
 		"a device polled too often":                    {"devices: [{id: a, kind: k, location: l, address: h, poll: 1ms}]\n", "devices[0] (a).poll must lie between"},
 		"a site that is no name":                       {"site: HQ\n", "site must be"},
+		"a hook's name that is no name":                {"hook_name: a/b\n", "hook_name must be"},
 		"a journal of nothing":                         {"journal: {max_megabytes: 0}\n", "journal.max_megabytes must lie"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -112,6 +113,18 @@ func TestAGroupThatIsGivenInPartKeepsItsOtherDefaults(t *testing.T) {
 	want.MaxAge = 48 * time.Hour
 	if diff := cmp.Diff(want, got.Journal); diff != "" {
 		t.Error(diff)
+	}
+}
+
+func TestAHookHasTheNameOfItsStoreOrOneOfItsOwn(t *testing.T) {
+	for text, want := range map[string]string{
+		"": "archive",
+		"store: influx\ninflux: {url: 'http://h:1', org: o, bucket: b}\n": "influx",
+		"hook_name: annex\n": "annex",
+	} {
+		if got, err := config.Parse([]byte(text)); err != nil || got.Hook() != want {
+			t.Errorf("%q: %q, %v", text, got.Hook(), err)
+		}
 	}
 }
 
