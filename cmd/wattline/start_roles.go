@@ -66,6 +66,7 @@ func (p *process) startRole(ctx context.Context, role string) error {
 func (p *process) startHook(ctx context.Context) error {
 	hook, err := persist.New(ctx, persist.Options{
 		Name: p.Config.Hook(), Bus: p.bus, Store: p.store, Dir: p.path("hooks"), Log: p.log, Metrics: p.metrics,
+		ForgetAfter: p.Config.Journal.GoneAfter(),
 	})
 	if err != nil {
 		return err

@@ -48,7 +48,7 @@ func (h *Hook) tick(now time.Time) {
 	h.mu.Unlock()
 	if lost > 0 {
 		h.metrics.lost.Add(float64(lost))
-		h.log.Error("readings are lost: their collector has not been heard of for too long", "readings", lost)
+		h.log.Error("readings are lost, unless their collector comes back with them: it has not been heard of for too long", "readings", lost)
 	}
 	h.showMetrics(now)
 }

@@ -143,8 +143,9 @@ func (c Config) checkJournal(found *checker) {
 	if c.Journal.MaxMegabytes < 1 || c.Journal.MaxMegabytes > 1<<20 {
 		found.fail("journal.max_megabytes", "must lie between 1 and 1048576")
 	}
-	if c.Journal.MaxAge < time.Hour {
-		found.fail("journal.max_age", "must be at least 1h")
+	const century = 100 * 365 * 24 * time.Hour
+	if c.Journal.MaxAge < time.Hour || c.Journal.MaxAge > century {
+		found.fail("journal.max_age", "must lie between 1h and 876000h")
 	}
 	for i, hook := range c.Journal.WaitFor {
 		found.check(fmt.Sprintf("journal.wait_for[%d]", i), wattline.CheckID(hook))

@@ -134,6 +134,14 @@ type Journal struct {
 	WaitFor []string `yaml:"wait_for"`
 }
 
+// GoneAfter is after how long without a word of a collector nobody counts on what its
+// journal held: a day longer than it keeps readings, and than it does by default, for
+// its configuration may be another than this one.
+func (j Journal) GoneAfter() time.Duration {
+	const day = 24 * time.Hour
+	return max(j.MaxAge, Default().Journal.MaxAge) + day
+}
+
 // Cluster joins embedded brokers into one.
 type Cluster struct {
 	// Name is the same for all members.

@@ -89,6 +89,7 @@ func TestFaultsAreNamed(t *testing.T) {
 		"a device id twice":                            {"devices: [{id: a, kind: k, location: l, address: h}, {id: a, kind: k, location: l, address: h}]\n", "devices[1] (a).id is that of devices[0] already"},
 		"a device polled too often":                    {"devices: [{id: a, kind: k, location: l, address: h, poll: 1ms}]\n", "devices[0] (a).poll must lie between"},
 		"a site that is no name":                       {"site: HQ\n", "site must be"},
+		"a journal for longer than anybody lives":      {"journal: {max_age: 2000000h}\n", "journal.max_age must lie"},
 		"a hook's name that is no name":                {"hook_name: a/b\n", "hook_name must be"},
 		"a journal of nothing":                         {"journal: {max_megabytes: 0}\n", "journal.max_megabytes must lie"},
 	} {
@@ -124,6 +125,17 @@ func TestAHookHasTheNameOfItsStoreOrOneOfItsOwn(t *testing.T) {
 	} {
 		if got, err := config.Parse([]byte(text)); err != nil || got.Hook() != want {
 			t.Errorf("%q: %q, %v", text, got.Hook(), err)
+		}
+	}
+}
+
+func TestACollectorIsNotGivenUpWhileItsJournalKeepsReadings(t *testing.T) {
+	const day = 24 * time.Hour
+	for text, want := range map[string]time.Duration{
+		"": 31 * day, "journal: {max_age: 1440h}\n": 61 * day, "journal: {max_age: 1h}\n": 31 * day, "journal: {max_age: 876000h}\n": 36501 * day,
+	} {
+		if got, err := config.Parse([]byte(text)); err != nil || got.Journal.GoneAfter() != want {
+			t.Errorf("%q: %v, %v", text, got.Journal.GoneAfter(), err)
 		}
 	}
 }
