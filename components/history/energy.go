@@ -56,6 +56,7 @@ func useOf(w *wattline.Summary, within span, last, next *wattline.Point) use {
 	if reachesEnd {
 		u.covered += overlap(*next, within)
 	}
+	u.covered = min(u.covered, within.end.Sub(within.start)) // two may have read the device at once
 	afterGap := w != nil && (w.GapS > 0 || last != nil && w.First.CoversS == 0)
 	if u.known = u.covered > 0 || afterGap; !u.known {
 		return u
@@ -161,8 +162,10 @@ func (t *total) row(group string, devices int, window span) wattline.Consumption
 	row := wattline.Consumption{
 		Group: group, Start: wattline.At(window.start), End: wattline.At(window.end), Estimated: t.estimated,
 	}
-	if lengthMS := window.end.Sub(window.start).Milliseconds() * int64(devices); lengthMS > 0 {
-		row.Coverage = wattline.Milli(min(1000, (1000*t.coveredMS+lengthMS/2)/lengthMS))
+	if t.coveredMS > 0 {
+		lengthMS := window.end.Sub(window.start).Milliseconds() * int64(devices)
+		// Rounded down, so that 1 is all of it; and 0 is nothing of it.
+		row.Coverage = wattline.Milli(max(1, 1000*t.coveredMS/lengthMS))
 	}
 	if t.known {
 		row.EnergyWh = &t.energy

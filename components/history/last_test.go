@@ -78,8 +78,8 @@ func TestACounterThatBeganAnewTakesNothingBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []string{
-		"08:00 all energy=5 mean=30 min=0 max=0 coverage=0.167 estimated",
-		"09:00 all energy=387997 mean=12 min=0 max=0 coverage=0.167 estimated",
+		"08:00 all energy=5 mean=30 min=0 max=0 coverage=0.166 estimated",
+		"09:00 all energy=387997 mean=12 min=0 max=0 coverage=0.166 estimated",
 	}
 	if diff := cmp.Diff(want, show(page.Rows)); diff != "" {
 		t.Error(diff)

@@ -169,5 +169,5 @@ func (p past) coverage(from, to time.Time) wattline.Milli {
 			covered += time.Duration(min(at.UnixNano(), to.UnixNano()) - max(before.UnixNano(), from.UnixNano()))
 		}
 	}
-	return wattline.Milli(math.Round(1000 * covered.Seconds() / to.Sub(from).Seconds()))
+	return wattline.Milli(math.Floor(1000 * covered.Seconds() / to.Sub(from).Seconds()))
 }
