@@ -8,6 +8,7 @@ package agents
 
 import (
 	"context"
+	"encoding/json"
 
 	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/internal/bus"
@@ -21,4 +22,5 @@ type Bus interface {
 	Respond(bus.RespondOptions, bus.Handler) (cancel func(), err error)
 	Publish(ctx context.Context, topic wattline.Topic, payload any) error
 	Retain(ctx context.Context, topic wattline.Topic, payload any) error
+	Ask(ctx context.Context, ask bus.Ask) (json.RawMessage, error)
 }

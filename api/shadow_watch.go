@@ -5,9 +5,7 @@ import (
 	"errors"
 	"time"
 
-	"github.com/wattline/wattline"
-	"github.com/wattline/wattline/internal/bus"
-	"github.com/wattline/wattline/internal/strictjson"
+	"github.com/wattline/wattline/internal/roster"
 	"github.com/wattline/wattline/internal/wake"
 )
 
@@ -20,8 +18,6 @@ const (
 	quiet = 250 * time.Millisecond
 	// reconcileInterval is how soon a deletion is noticed that was missed.
 	reconcileInterval = time.Minute
-	reconcileTimeout  = 10 * time.Second
-	reconcilePage     = wattline.MaxPage
 )
 
 // watch follows who is alive and when the shadow is complete, until ctx ends.
@@ -86,36 +82,16 @@ func (s *shadow) reconcile(ctx context.Context, b Bus) {
 
 func (s *shadow) reconcileOnce(ctx context.Context, b Bus) error {
 	started := time.Now()
-	listed := map[string]bool{}
-	query := wattline.ListQuery{Selector: wattline.Selector{All: true}, Limit: reconcilePage}
-	for {
-		body, err := b.Ask(ctx, bus.Ask{
-			Topic: wattline.Topic{Kind: wattline.TopicQuery, Component: wattline.RoleRegistry, Verb: wattline.VerbList},
-			Body:  query, Actor: "gateway", Timeout: reconcileTimeout,
-		})
-		if err != nil {
+	devices, err := roster.Devices(ctx, b, "gateway", s.most)
+	if err != nil {
+		return err
+	}
+	listed := make(map[string]bool, len(devices))
+	for _, device := range devices {
+		listed[device.ID] = true
+		if err := s.putDevice(device.ID, &device); err != nil {
 			return err
 		}
-		var page wattline.DevicePage
-		if err := strictjson.DecodeLoose(body, &page); err != nil {
-			return err
-		}
-		for _, device := range page.Devices {
-			if err := device.Validate(); err != nil {
-				return err
-			}
-			listed[device.ID] = true
-			if err := s.putDevice(device.ID, &device); err != nil {
-				return err
-			}
-		}
-		if page.Next == "" {
-			break
-		}
-		if page.Next <= query.After || len(listed) > s.most {
-			return errors.New("the registry's pages do not end")
-		}
-		query.After = page.Next
 	}
 	return s.dropUnlisted(listed, started)
 }

@@ -29,8 +29,9 @@ type Bus struct {
 }
 
 type subscriber struct {
-	filter wattline.Topic
-	handle func(context.Context, bus.Message)
+	filter  wattline.Topic
+	handle  func(context.Context, bus.Message)
+	granted func()
 }
 
 type responder struct {
@@ -71,7 +72,7 @@ func (b *Bus) Subscribe(o bus.SubscribeOptions, handle func(context.Context, bus
 	b.mu.Lock()
 	b.next++
 	id := b.next
-	b.subscribers[id] = subscriber{o.Filter, handle}
+	b.subscribers[id] = subscriber{o.Filter, handle, o.Granted}
 	var kept []bus.Message
 	for topic, payload := range b.retained {
 		if o.Filter.Covers(topic) {
@@ -87,6 +88,17 @@ func (b *Bus) Subscribe(o bus.SubscribeOptions, handle func(context.Context, bus
 		defer b.mu.Unlock()
 		delete(b.subscribers, id)
 	}, nil
+}
+
+// Reconnect grants every subscription anew. Nothing retained comes again.
+func (b *Bus) Reconnect() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, s := range b.subscribers {
+		if s.granted != nil {
+			s.granted()
+		}
+	}
 }
 
 // Respond registers a handler for Request.

@@ -6,7 +6,6 @@ package collector
 
 import (
 	"context"
-	"encoding/json"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -62,8 +61,6 @@ type Journal interface {
 type Bus interface {
 	agents.Bus
 	AnnounceStream(func() (stream string, seq uint64))
-	Publish(ctx context.Context, topic wattline.Topic, payload any) error
-	Ask(ctx context.Context, ask bus.Ask) (json.RawMessage, error)
 }
 
 // Options make a Collector.

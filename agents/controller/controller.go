@@ -9,7 +9,6 @@ package controller
 
 import (
 	"context"
-	"encoding/json"
 	"log/slog"
 	"sync"
 	"time"
@@ -44,10 +43,7 @@ type Plugs interface {
 }
 
 // Bus is what a controller needs of bus.Bus.
-type Bus interface {
-	agents.Bus
-	Ask(ctx context.Context, ask bus.Ask) (json.RawMessage, error)
-}
+type Bus = agents.Bus
 
 // Options make a Controller.
 type Options struct {

@@ -82,6 +82,7 @@ func acts() []act {
 		{"col-1", says, "query/whereabouts/reg-1/annex", no},
 		{"col-1", says, "query/registry/reg-1/moved", no},
 		{"col-1", says, "query/registry/reg-1/put", no},
+		{"col-1", says, "query/registry/reg-1/list", yes},
 		{"col-1", says, "query/history/his-1/last", yes},
 		{"col-1", says, "query/history/his-1/readings", no},
 		{"col-1", says, "event/command", no},
@@ -102,6 +103,8 @@ func acts() []act {
 		{"con-1", says, "data/hq/desk-1", no},
 		{"con-1", says, "command/hq/desk-1", no},
 		{"con-1", says, "query/gateway/gw-north-1/confirm", yes},
+		{"con-1", says, "query/registry/reg-1/list", yes},
+		{"con-1", says, "query/registry/reg-1/delete", no},
 		{"con-1", says, "query/history/his-1/readings", no},
 		{"con-1", hears, "query/gateway/gw-north-1/confirm", no},
 

@@ -30,6 +30,7 @@ func (m Message) size() int { return len(m.Payload) }
 type subscription struct {
 	filter  wattline.Topic
 	deliver func(Message)
+	granted func()     // nil, or what SubscribeOptions has
 	settled chan error // receives nil once granted, or why not; buffered
 	fresh   bool       // not granted yet on this connection; guarded by subscriptions.mu
 }
@@ -116,6 +117,10 @@ type SubscribeOptions struct {
 	Queue int
 	// Name is for the log and the metrics.
 	Name string
+	// Granted, unless nil, is called whenever the broker has granted the subscription:
+	// once, and again on every new connection. What the broker retains may still be on
+	// its way. It must return at once.
+	Granted func()
 }
 
 const defaultQueue = 1024
@@ -133,7 +138,7 @@ func (b *Bus) Subscribe(o SubscribeOptions, handle func(context.Context, Message
 	fill(&o.Queue, defaultQueue)
 	queue := newQueue[Message](o.Queue)
 	done := make(chan struct{})
-	wanted := &subscription{filter: o.Filter, deliver: func(message Message) {
+	wanted := &subscription{filter: o.Filter, granted: o.Granted, deliver: func(message Message) {
 		if !queue.push(message) {
 			b.dropped("subscription full", "subscription", o.Name)
 		}
@@ -196,6 +201,8 @@ func (b *Bus) syncFilters(ctx context.Context, s *session) (refused map[wattline
 		if refused[coverOf(covers, subscription.filter)] {
 			outcome = wattline.Errorf(wattline.CodeForbidden, "the broker refuses the subscription to %s",
 				b.options.Topics.Filter(subscription.filter))
+		} else if subscription.granted != nil {
+			subscription.granted()
 		}
 		select {
 		case subscription.settled <- outcome:

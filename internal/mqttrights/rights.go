@@ -127,6 +127,7 @@ func (r Role) rights(h Holder) Rights {
 				{Kind: wattline.TopicState, Site: h.Site},
 				event("journal_dropped"), reply(),
 				query(wattline.RoleHistory, wattline.VerbLast), query(wattline.RoleWhereabouts, h.Site),
+				query(wattline.RoleRegistry, wattline.VerbList),
 			},
 			Subscribe: []wattline.Topic{
 				{Kind: wattline.TopicDevice},
@@ -140,6 +141,7 @@ func (r Role) rights(h Holder) Rights {
 		return Rights{
 			Publish: []wattline.Topic{
 				{Kind: wattline.TopicState, Site: h.Site}, event("command"), reply(), query(wattline.RoleGateway, wattline.VerbConfirm),
+				query(wattline.RoleRegistry, wattline.VerbList),
 			},
 			Subscribe: []wattline.Topic{
 				{Kind: wattline.TopicDevice}, {Kind: wattline.TopicState, Site: h.Site}, {Kind: wattline.TopicCommand, Site: h.Site},

@@ -44,6 +44,7 @@ const (
 // for one.
 func checkLost(l Ledger, used map[string]map[int64]bool) (fates map[fate]int, broken []Violation) {
 	fates = map[fate]int{}
+	l.Faults = renamed(l)
 	names := map[string][]string{}
 	for name, plug := range l.Plugs {
 		names[plug] = append(names[plug], name)
@@ -69,6 +70,20 @@ func checkLost(l Ledger, used map[string]map[int64]bool) (fates map[fate]int, br
 		}
 	}
 	return fates, broken
+}
+
+// renamed is the faults, with those of renaming until the collector knew the new name: it
+// learns of it when the registry and the broker let it.
+func renamed(l Ledger) []Fault {
+	faults := slices.Clone(l.Faults)
+	for i, f := range faults {
+		if f.What == plan.Rename {
+			if first, known := readSpan(l.Taken, f.How); known {
+				faults[i].To = first.From
+			}
+		}
+	}
+	return faults
 }
 
 // owed is one plug whose answers are accounted for.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/e2e/chaos/plan"
 )
 
 // What is promised of readings, as the table has it.
@@ -178,3 +179,33 @@ func tells(a Answer, r wattline.Reading) bool {
 
 // sortedKeys is for the same report however often it is made.
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+
+// readSpan is from the first reading of a device until its last one.
+func readSpan(taken []wattline.Reading, device string) (span Span, known bool) {
+	for _, r := range taken {
+		if r.Device != device {
+			continue
+		}
+		if !known {
+			span.From, known = r.Time.Time, true
+		}
+		span.To = r.Time.Time
+	}
+	return span, known
+}
+
+// twoNames is the longest time for which a plug was read under its old name after it
+// had been read under its new one.
+func twoNames(l Ledger) (longest time.Duration) {
+	for _, f := range l.Faults {
+		if f.What != plan.Rename {
+			continue
+		}
+		before, known := readSpan(l.Taken, f.Target)
+		after, renamed := readSpan(l.Taken, f.How)
+		if known && renamed {
+			longest = max(longest, before.To.Sub(after.From))
+		}
+	}
+	return longest
+}

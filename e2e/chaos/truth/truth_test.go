@@ -210,6 +210,8 @@ func TestWhatExcusesALostMeasurement(t *testing.T) {
 		"the plug hung":                                 {func(l *Ledger) { l.did(plan.Fault, "desk-2", "hang", 18, 20) }, awry},
 		"another plug hung":                             {func(l *Ledger) { l.did(plan.Fault, "desk-1", "hang", 18, 20) }, lost},
 		"its clock was set":                             {func(l *Ledger) { l.did(plan.Clock, "desk-2", "1s", 20, 20) }, lost},
+		"the collector had just heard of its new name":  {func(l *Ledger) { l.rename(5, 21) }, awry},
+		"it had been renamed long before":               {func(l *Ledger) { l.rename(5, 10) }, lost},
 		"the journal's disk was full":                   {func(l *Ledger) { l.did(plan.Fill, plan.JournalDisk, "", 18, 20) }, full},
 		"the collector said so":                         {func(l *Ledger) { l.Admitted["desk-2"] = []Span{{at(20.5), at(23)}} }, admitted},
 		"the collector said so of another one":          {func(l *Ledger) { l.Admitted["desk-1"] = []Span{{at(20.5), at(23)}} }, lost},
@@ -228,6 +230,32 @@ func TestWhatExcusesALostMeasurement(t *testing.T) {
 				t.Errorf("the fates are %v, want %q; %v", fates, tc.fate, broken)
 			}
 		})
+	}
+}
+
+// rename gives desk-2 another name, under which it is first read at an instant.
+func (l *Ledger) rename(told, read float64) {
+	l.did(plan.Rename, "desk-2", "desk-2.renamed", told, told)
+	l.Plugs["desk-2.renamed"] = "desk-2"
+	l.Taken = append(l.Taken, wattline.Reading{Device: "desk-2.renamed", Time: wattline.At(at(read))})
+}
+
+func TestHowLongAPlugWasReadUnderTwoNames(t *testing.T) {
+	t.Parallel()
+	l := honest()
+	l.did(plan.Rename, "desk-2", "desk-2.renamed", 5, 5)
+	if got := twoNames(l); got != 0 {
+		t.Errorf("%v, though nothing was read under the new one", got)
+	}
+	l.Taken = nil
+	for _, r := range []struct {
+		device string
+		at     float64
+	}{{"desk-2", 4}, {"desk-2.renamed", 6}, {"desk-2", 8.5}, {"desk-2.renamed", 9}} {
+		l.Taken = append(l.Taken, wattline.Reading{Device: r.device, Time: wattline.At(at(r.at))})
+	}
+	if got := twoNames(l); got != 2500*time.Millisecond {
+		t.Errorf("%v, not 2.5s", got)
 	}
 }
 

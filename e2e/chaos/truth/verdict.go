@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/e2e/chaos/plan"
@@ -33,6 +34,7 @@ func Judge(l Ledger) Verdict {
 	v.promise(promiseLost, losses)
 	v.promise(promiseReal, unreal)
 	v.count("readings taken", len(l.Taken))
+	v.row("a renamed plug was read under both names for at most", twoNames(l).Round(time.Millisecond).String(), "")
 	for _, store := range sortedKeys(l.Stored) {
 		v.stored(store, l)
 	}

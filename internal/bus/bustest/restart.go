@@ -77,6 +77,8 @@ func retainedThroughRestart(t *testing.T, h Harness) {
 	retain(t, owner.Bus, gone, "before")
 	waitKept(t, owner.Bus, gone, map[wattline.Topic]string{gone: `"before"`})
 	live := subscribe(t, owner.Bus, data("hq", "d0"))
+	granted := subscribeGranted(t, owner.Bus)
+	waitGranted(t, granted)
 
 	h.Kill()
 	want[data("hq", "d0")] = `"while it was away"`
@@ -86,6 +88,7 @@ func retainedThroughRestart(t *testing.T, h Harness) {
 	h.Restart()
 
 	WaitConnected(t, owner.Bus)
+	waitGranted(t, granted)
 	// Whoever subscribes while a value is replaced may be left with the old one
 	// by some brokers; so the reader comes after.
 	live.until(t, `"while it was away"`)
@@ -93,6 +96,28 @@ func retainedThroughRestart(t *testing.T, h Harness) {
 	reader := Start(t, h.URLs, "again", "again-reader")
 	waitKept(t, reader.Bus, data("", ""), want)
 	waitKept(t, reader.Bus, wattline.Topic{Kind: wattline.TopicDevice}, map[wattline.Topic]string{})
+}
+
+// subscribeGranted hears of each time that a subscription is granted.
+func subscribeGranted(t *testing.T, b *bus.Bus) <-chan struct{} {
+	t.Helper()
+	granted := make(chan struct{}, 100)
+	cancel, err := b.Subscribe(bus.SubscribeOptions{Filter: event("granted"), Granted: func() { granted <- struct{}{} }},
+		func(context.Context, bus.Message) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cancel)
+	return granted
+}
+
+func waitGranted(t *testing.T, granted <-chan struct{}) {
+	t.Helper()
+	select {
+	case <-granted:
+	case <-time.After(patience):
+		t.Fatal("the subscription was not granted, or nobody was told")
+	}
 }
 
 // publishDown publishes until the loss of the connection is noticed.
