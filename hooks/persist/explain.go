@@ -33,8 +33,8 @@ func explain(reason string) meaning {
 			"to have it, let the store keep readings for longer and send this one again; else leave it",
 		}},
 		{"before the newest reading that is kept", meaning{
-			"the archive no longer takes readings that are so much older than its newest one",
-			"leave it; look for a clock that was ahead, for such a reading makes all others old",
+			"the archive did not take readings that were so much older than its newest one",
+			"look for a clock that was ahead, and send this one again",
 		}},
 		{"kept in part", meaning{
 			"the archive has some of the reading's values already, of a write that was cut off",

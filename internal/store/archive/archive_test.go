@@ -235,6 +235,30 @@ func TestAReadingAheadOfTimeDoesNotShutOutTheOthers(t *testing.T) {
 	want(t, a, "a", append([]wattline.Reading{oldest}, span("a", 0, 10)...))
 }
 
+func TestAClockThatLeapsFarAheadForOneReadingDoesNotShutOutWhatComesLater(t *testing.T) {
+	const day = 24 * time.Hour
+	now := start.Add(time.Minute)
+	options := archive.Options{Dir: t.TempDir(), Retention: 30 * day, Now: func() time.Time { return now }}
+	a := open(t, options)
+	write(t, a, span("a", 0, 10))
+	now = now.Add(3 * 365 * day)
+	leapt := numbered("a", 0)
+	leapt.Time = wattline.At(now)
+	write(t, a, []wattline.Reading{leapt})
+	now = start.Add(time.Hour)
+	write(t, a, append(span("a", 10, 20), span("new", 0, 10)...))
+	if err := a.Merge(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	closeIt(t, a)
+	a = open(t, options)
+	defer closeIt(t, a)
+	now = start.Add(5 * day)
+	write(t, a, span("a", 20, 30))
+	want(t, a, "a", append(span("a", 0, 30), leapt))
+	want(t, a, "new", span("new", 0, 10))
+}
+
 func TestManyLateReadingsAreMerged(t *testing.T) {
 	a := open(t, archive.Options{Dir: t.TempDir()})
 	defer closeIt(t, a)

@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"github.com/prometheus/prometheus/tsdb"
-
-	"github.com/wattline/wattline/internal/store"
 )
 
 const (
@@ -127,14 +125,14 @@ func (a *Archive) tsdbOptions() *tsdb.Options {
 	options.MinBlockDuration = blockRange.Milliseconds()
 	options.MaxBlockDuration = maxBlockRange.Milliseconds()
 	options.OutOfOrderCapMax = lateChunk
+	// The TSDB counts from its newest reading, which a clock that leapt may have put
+	// years ahead. What is too old is refused before, by the clock.
 	options.OutOfOrderTimeWindow = forEver.Milliseconds()
 	options.RetentionDuration = 0 // see expired
 	options.BlocksToDelete = a.expired
 	options.NewCompactorFunc = newCompactor
 	if a.options.Retention > 0 {
 		options.MaxBlockDuration = min(maxBlockRange, max(blockRange, a.options.Retention/10)).Milliseconds()
-		// The TSDB counts from its newest reading, which may lie ahead.
-		options.OutOfOrderTimeWindow = (a.options.Retention + 2*store.FutureTolerance).Milliseconds()
 	}
 	return options
 }
