@@ -22,9 +22,9 @@ const (
 	pastPatience = time.Minute
 )
 
-// past asks a history for the last reading of devices that nobody else knows of:
-// the journal is new, and the broker has nothing. Without it their energy would
-// begin anew, far below where it stood.
+// past asks a history for the last reading of devices of which nobody else knows
+// anything new: the journal is new or old, and the broker has nothing. Without it
+// their energy would go on far below where it stood.
 type past struct {
 	bus   Bus
 	queue chan pastQuestion
@@ -135,8 +135,8 @@ func (c *Collector) awaited(err error, asked time.Time) time.Time {
 	return asked.Add(pastPatience)
 }
 
-// askPast has a device go on from what a history knows of it. It is false if that
-// is to be tried again with the next poll.
+// askPast has a device go on from what a history knows of it, if that is newer. It is
+// false if it is to be tried again with the next poll.
 func (p *poller) askPast(ctx context.Context, m kasa.Measurement) bool {
 	if p.pastAsked.IsZero() {
 		p.pastAsked = time.Now()
@@ -149,9 +149,9 @@ func (p *poller) askPast(ctx context.Context, m kasa.Measurement) bool {
 		p.log.Debug("where the device's energy stood is asked again", "device", p.device.ID, "error", err)
 		return false
 	case err != nil:
-		p.log.Info("where the device's energy stood is not to be had: it begins with the plug's counter", "device", p.device.ID, "error", err)
+		p.log.Info("what the history has of the device is not to be had", "device", p.device.ID, "known", p.previous != nil, "error", err)
 		p.pastUnknown = true
-	case last != nil:
+	case last != nil && (p.previous == nil || last.Point.Time.After(p.previous.Time.Time)):
 		p.log.Info("device goes on from what the history has of it", "device", p.device.ID, "since", last.Point.Time)
 		p.previous = goOn(*last, m)
 	}

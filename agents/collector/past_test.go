@@ -117,7 +117,7 @@ func TestAHistoryIsAskedOnlyWhereNobodyElseKnows(t *testing.T) {
 		time.Sleep(time.Hour)
 		h := knowing(published(time.Hour, 900_000_000))
 		o.with(t, h)
-		if _, err := o.journal.AppendAll(t.Context(), []wattline.Reading{published(time.Minute, 700_000)}, nil); err != nil {
+		if _, err := o.journal.AppendAll(t.Context(), []wattline.Reading{published(10*time.Second, 700_000)}, nil); err != nil {
 			t.Fatal(err)
 		}
 		o.add("desk-1", metered)
@@ -126,6 +126,36 @@ func TestAHistoryIsAskedOnlyWhereNobodyElseKnows(t *testing.T) {
 			t.Errorf("asked %v, it went on at %v Wh", h.questions(), got.EnergyWh)
 		}
 	})
+}
+
+// A device may have been read by another collector meanwhile, of which the broker has
+// nothing: it ran on a box with a broker of its own, or the device moved here and back.
+func TestAJournalThatIsOldAndAHistory(t *testing.T) {
+	const day = 24 * time.Hour
+	for name, c := range map[string]struct {
+		history     func() *history
+		least, most wattline.Milli // of the next energy; the journal has 600 Wh
+	}{
+		"that is newer":        {func() *history { return knowing(published(10*time.Second, 900_000)) }, 900_000, 902_000},
+		"that is older":        {func() *history { return knowing(published(21*day, 500_000)) }, 600_000, 602_000},
+		"that has nothing":     {func() *history { return &history{} }, 600_000, 602_000},
+		"that does not answer": {func() *history { return &history{err: wattline.Errorf(wattline.CodeInternal, "the store is down")} }, 600_000, 602_000},
+	} {
+		t.Run(name, func(t *testing.T) {
+			run(t, func(t *testing.T, o office) {
+				time.Sleep(30 * day)
+				if _, err := o.journal.AppendAll(t.Context(), []wattline.Reading{published(20*day, 600_000)}, nil); err != nil {
+					t.Fatal(err)
+				}
+				o.with(t, c.history())
+				o.add("desk-1", metered)
+				after(90 * time.Second)
+				if got := o.journal.kept(); len(got) < 3 || got[1].EnergyWh < c.least || got[1].EnergyWh > c.most {
+					t.Errorf("%d readings, %+v", len(got), got[:min(len(got), 2)])
+				}
+			})
+		})
+	}
 }
 
 func TestAHistoryThatFailsIsAskedAgain(t *testing.T) {

@@ -70,7 +70,7 @@ func (p *poller) run(ctx context.Context) {
 		p.misaddressed(ctx)
 		return
 	}
-	if last, _, ok := p.options.Journal.Recall(p.device.ID); !ok || time.Since(last.Time.Time) > gapPolls*p.interval {
+	if last, _, _ := p.options.Journal.Recall(p.device.ID); p.outdated(last.Time) {
 		p.handover.wait(ctx, p.device.ID)
 	}
 	if p.contacts.Wait(ctx) != nil {

@@ -95,24 +95,32 @@ func (p *poller) askDays(ctx context.Context, next *counted) ([]wattline.Reading
 	return next.reconcile(p.previous, days), nil
 }
 
-// recall finds out once what the device goes on from: what the journal has of it,
-// unless another collector knows more, and else what the history has. It is false
-// if the history has to be asked again.
+// recall finds out once what the device goes on from: the newest of what the journal
+// has of it, what another collector published, and, unless that is of just now, what
+// the history has. It is false if the history has to be asked again.
 func (p *poller) recall(ctx context.Context, m kasa.Measurement) bool {
 	if p.begun {
 		return true
 	}
-	last, memo, ok := p.options.Journal.Recall(p.device.ID)
-	if ok {
+	var known wattline.Time
+	if last, memo, ok := p.options.Journal.Recall(p.device.ID); ok && p.previous == nil {
 		p.previous = remembered(last, memo)
 	}
-	if published := p.handover.take(p.device.ID, last.Time); published != nil {
+	if p.previous != nil {
+		known = p.previous.Time
+	}
+	if published := p.handover.take(p.device.ID, known); published != nil {
 		p.log.Info("device is taken over from another collector", "device", p.device.ID, "since", published.Time)
 		published.plug = p.subject().hardware(published.plug)
-		p.previous = published
+		p.previous, known = published, published.Time
 	}
-	p.begun = p.previous != nil || p.askPast(ctx, m)
+	p.begun = !p.outdated(known) || p.askPast(ctx, m)
 	return p.begun
+}
+
+// outdated tells whether somebody else may have read the device since.
+func (p *poller) outdated(known wattline.Time) bool {
+	return time.Since(known.Time) > gapPolls*p.interval
 }
 
 func (p *poller) unjournaled(err error) {
