@@ -52,8 +52,9 @@ them: per device and day, by a digest of the readings. Quarter-hours whose readi
 are past their retention are copied as well. What the other store has already is
 left as it is.
 
-A copy that was ended, however that was, goes on where it was when the same command
-is given again. The exit code is 1 if anything is missing in the end.
+A copy that was ended, however that was, goes on when the command is given again:
+what is there is compared, and what is not is copied. The exit code is 1 if anything
+is missing in the end.
 
 The archive belongs to one process. To leave it, set store: influx, restart, and
 copy then: nothing is lost meanwhile.`,
@@ -90,10 +91,7 @@ func runCopy(command *cobra.Command, options copyOptions, log *slog.Logger) erro
 	if err != nil {
 		return err
 	}
-	task := transfer.Task{
-		Devices: options.devices, VerifyOnly: options.verifyOnly, Label: options.from + " to " + options.to,
-		Note: filepath.Join(loaded.Data, "transfer", options.from+"-to-"+options.to+".json"),
-	}
+	task := transfer.Task{Devices: options.devices, VerifyOnly: options.verifyOnly}
 	clock := calendar.Clock{Now: time.Now(), Zone: loaded.Location()}
 	if task.Since, err = parseInstant("--since", options.since, clock); err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/internal/store"
 )
 
@@ -23,10 +24,6 @@ type Task struct {
 	Since, Until time.Time
 	// VerifyOnly compares and writes nothing.
 	VerifyOnly bool
-	// Note is the file in which it is noted how far the task has come; empty for
-	// none. It goes when the task is done. Label tells the task from others that
-	// may have left a note there.
-	Note, Label string
 	// AtOnce is how many groups of devices are moved at the same time; 4 if 0.
 	AtOnce int
 	// Patience is for how long a store may be away; DefaultPatience if 0.
@@ -36,10 +33,10 @@ type Task struct {
 	Progress func(done, total int64)
 }
 
-// Run does a task. The report tells of all that was done, also by runs that were
-// ended before their time; on an error it tells how far it came, and the same task
-// goes on from there. Readings that the target refuses and days that differ are
-// in the report and are no error.
+// Run does a task. What the target has already is compared and not written again, so
+// that a task which was ended can be run again. On an error the report tells how far
+// it came. Readings that the target refuses and days that differ are in the report and
+// are no error.
 func Run(ctx context.Context, task Task) (*Report, error) {
 	if task.AtOnce == 0 {
 		task.AtOnce = defaultAtOnce
@@ -58,26 +55,15 @@ func Run(ctx context.Context, task Task) (*Report, error) {
 	if err := r.prepare(ctx); err != nil {
 		return newReport(), err
 	}
-	n, err := openNote(task.Note, task.identity())
-	if err != nil {
-		return newReport(), err
-	}
-	r.report = n.Report
+	r.report = newReport()
 	r.report.begin(r.plan)
-	for day := range r.plan.days(n.Done) {
+	for day := range r.plan.days() {
 		if err := r.day(ctx, day); err != nil {
 			return r.report, fmt.Errorf("%s: %w", day.Format(time.DateOnly), err)
 		}
-		if !day.Before(r.plan.lastDay()) {
-			break // it may still grow: it is never done with
-		}
-		n.Done = day
-		if err := n.save(); err != nil {
-			return r.report, err
-		}
 	}
 	r.tell(r.plan.total)
-	return r.report, n.remove()
+	return r.report, nil
 }
 
 // Preparer is a target that has something to make before it can be asked what it has.
@@ -99,11 +85,6 @@ func (r *run) tell(done int64) {
 	}
 }
 
-// identity is what makes two tasks the same.
-func (t Task) identity() string {
-	return fmt.Sprintf("%s %t %d %d %v", t.Label, t.VerifyOnly, t.Since.UnixMilli(), t.Until.UnixMilli(), t.Devices)
-}
-
 type run struct {
 	task           Task
 	source, target patient
@@ -111,8 +92,8 @@ type run struct {
 	report         *Report
 }
 
-// day moves a day: stretch by stretch, groups of devices at the same time, and then
-// compares it. The report takes a day whole or not at all.
+// day moves what the target lacks of a day: stretch by stretch, groups of devices at
+// the same time, and then compares it. The report takes a day whole or not at all.
 func (r *run) day(ctx context.Context, start time.Time) error {
 	held := r.plan.on(start)
 	if len(held) == 0 {
@@ -127,8 +108,11 @@ func (r *run) day(ctx context.Context, start time.Time) error {
 			from: latest(start, r.task.Since), to: earliest(start.Add(day), r.plan.until),
 		})
 	}
+	if err := together(ctx, parts, func(ctx context.Context, p *part) error { return p.survey(ctx) }); err != nil {
+		return err
+	}
 	stretch := stretchOf(held)
-	for at := parts[0].from; at.Before(parts[0].to); at = at.Add(stretch) {
+	for at := parts[0].from; at.Before(parts[0].to) && !r.task.VerifyOnly; at = at.Add(stretch) {
 		err := together(ctx, parts, func(ctx context.Context, p *part) error { return p.copy(ctx, at, at.Add(stretch)) })
 		if err == nil {
 			err = batch.flush(ctx)
@@ -161,12 +145,16 @@ type part struct {
 	batch    *batch
 	held     []holding
 	from, to time.Time
-	sums     sums // of what the source has
+	// lacking are the devices of which the target may not have what the source has.
+	lacking []string
+	// sums are of what the source has. Counted says that the survey made them.
+	sums    sums
+	counted bool
 }
 
-func (p part) date() string { return p.from.UTC().Format(time.DateOnly) }
+func (p *part) date() string { return p.from.UTC().Format(time.DateOnly) }
 
-func (p part) devices() []string {
+func (p *part) devices() []string {
 	names := make([]string, len(p.held))
 	for i, h := range p.held {
 		names[i] = h.device
@@ -174,22 +162,49 @@ func (p part) devices() []string {
 	return names
 }
 
-func (p part) heldOf(device string) holding {
+func (p *part) heldOf(device string) holding {
 	i, _ := slices.BinarySearchFunc(p.held, device, func(h holding, name string) int { return cmp.Compare(h.device, name) })
 	return p.held[i]
 }
 
-// copy reads a stretch of the part from the source and has it written, unless it is
-// only to be compared.
-func (p part) copy(ctx context.Context, from, to time.Time) error {
-	for page, err := range pages(ctx, p.source, p.query(from, earliest(to, p.to))) {
+// survey finds the devices of which the target lacks something. Where it has nothing
+// at all, as on most days of a copy, the source is read only once, to be copied.
+func (p *part) survey(ctx context.Context) error {
+	target, err := p.digests(ctx, p.target, p.devices())
+	if err != nil {
+		return err
+	}
+	if len(target) == 0 && !p.task.VerifyOnly {
+		p.lacking = p.devices()
+		return nil
+	}
+	p.counted = true
+	for page, err := range pages(ctx, p.source, p.query(p.devices(), p.from, p.to)) {
 		if err != nil {
 			return err
 		}
-		p.sums.add(page)
-		p.found.progress(int64(len(page)))
-		if p.task.VerifyOnly {
-			continue
+		p.count(page)
+	}
+	p.lacking = slices.DeleteFunc(p.devices(), func(device string) bool { return p.sums.digest(device) == target.digest(device) })
+	return nil
+}
+
+func (p *part) count(page []wattline.Reading) {
+	p.sums.add(page)
+	p.found.progress(int64(len(page)))
+}
+
+// copy has a stretch of what is lacking written.
+func (p *part) copy(ctx context.Context, from, to time.Time) error {
+	if len(p.lacking) == 0 {
+		return nil
+	}
+	for page, err := range pages(ctx, p.source, p.query(p.lacking, from, earliest(to, p.to))) {
+		if err != nil {
+			return err
+		}
+		if !p.counted {
+			p.count(page)
 		}
 		if err := p.batch.add(ctx, page); err != nil {
 			return err
@@ -199,18 +214,15 @@ func (p part) copy(ctx context.Context, from, to time.Time) error {
 }
 
 // compare holds the target against what the source had.
-func (p part) compare(ctx context.Context) error {
-	target := sums{}
-	for page, err := range pages(ctx, p.target, p.query(p.from, p.to)) {
-		if err != nil {
-			return err
-		}
-		target.add(page)
+func (p *part) compare(ctx context.Context) error {
+	target, err := p.digests(ctx, p.target, p.lacking)
+	if err != nil {
+		return err
 	}
 	for _, device := range p.devices() {
 		source := p.sums.digest(device)
 		p.found.readings(device, source.Readings)
-		if source == target.digest(device) {
+		if _, lacks := slices.BinarySearch(p.lacking, device); !lacks || source == target.digest(device) {
 			continue
 		}
 		m, err := p.explain(ctx, device)
@@ -222,9 +234,24 @@ func (p part) compare(ctx context.Context) error {
 	return p.moveQuarters(ctx)
 }
 
+// digests are of what a store has of some devices of the part.
+func (p *part) digests(ctx context.Context, of store.Store, devices []string) (sums, error) {
+	found := sums{}
+	if len(devices) == 0 {
+		return found, nil
+	}
+	for page, err := range pages(ctx, of, p.query(devices, p.from, p.to)) {
+		if err != nil {
+			return nil, err
+		}
+		found.add(page)
+	}
+	return found, nil
+}
+
 // query asks for a stretch of the part.
-func (p part) query(from, to time.Time) store.Query {
-	return store.Query{Devices: p.devices(), From: from, To: to, Limit: store.MaxLimit}
+func (p *part) query(devices []string, from, to time.Time) store.Query {
+	return store.Query{Devices: devices, From: from, To: to, Limit: store.MaxLimit}
 }
 
 // deal deals a list out into at most n lists of neighbours.

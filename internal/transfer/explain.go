@@ -28,7 +28,7 @@ type Mismatch struct {
 }
 
 // explain holds a device's readings in the two stores against one another.
-func (p part) explain(ctx context.Context, device string) (Mismatch, error) {
+func (p *part) explain(ctx context.Context, device string) (Mismatch, error) {
 	m := Mismatch{Device: device, Day: p.date()}
 	source, stopSource := p.one(ctx, p.source, device)
 	defer stopSource()
@@ -66,8 +66,8 @@ func (p part) explain(ctx context.Context, device string) (Mismatch, error) {
 }
 
 // one walks one device's readings of the part.
-func (p part) one(ctx context.Context, from store.Store, device string) (next func() (wattline.Reading, error, bool), stop func()) {
-	query := store.Query{Devices: []string{device}, From: p.from, To: p.to, Limit: store.MaxLimit}
+func (p *part) one(ctx context.Context, from store.Store, device string) (next func() (wattline.Reading, error, bool), stop func()) {
+	query := p.query([]string{device}, p.from, p.to)
 	return iter.Pull2(func(yield func(wattline.Reading, error) bool) {
 		for page, err := range pages(ctx, from, query) {
 			if err != nil {

@@ -148,14 +148,14 @@ func (t Task) check() error {
 	return nil
 }
 
-// days are those from the source's first to its last one, after one that is done.
-func (p plan) days(done time.Time) iter.Seq[time.Time] {
+// days are those from the source's first to its last one.
+func (p plan) days() iter.Seq[time.Time] {
 	return func(yield func(time.Time) bool) {
 		first := p.until
 		for _, h := range p.holdings {
 			first = earliest(first, h.first)
 		}
-		for at := latest(first.Truncate(day), done.Add(day)); !at.After(p.lastDay()); at = at.Add(day) {
+		for at := first.Truncate(day); !at.After(p.lastDay()); at = at.Add(day) {
 			if !yield(at) {
 				return
 			}

@@ -19,7 +19,7 @@ type Adopter interface {
 
 // moveQuarters moves the quarter-hours of which the source no longer has all
 // readings. A target that cannot take them differs then.
-func (p part) moveQuarters(ctx context.Context) error {
+func (p *part) moveQuarters(ctx context.Context) error {
 	wanted, err := p.bare(ctx)
 	if err != nil || len(wanted) == 0 {
 		return err
@@ -44,7 +44,7 @@ func (p part) moveQuarters(ctx context.Context) error {
 }
 
 // bare are the source's quarter-hours of which readings have gone.
-func (p part) bare(ctx context.Context) ([]store.Series, error) {
+func (p *part) bare(ctx context.Context) ([]store.Series, error) {
 	var bare []store.Series
 	for _, h := range p.held {
 		if h.raw.After(h.first) && h.raw.After(p.from) {
@@ -66,7 +66,7 @@ func (p part) bare(ctx context.Context) ([]store.Series, error) {
 }
 
 // quarters asks for the whole quarter-hours that the part touches.
-func (p part) quarters(of []store.Series) store.SummaryQuery {
+func (p *part) quarters(of []store.Series) store.SummaryQuery {
 	q := store.SummaryQuery{
 		From: p.from.Truncate(store.QuarterHour), To: p.to.Add(store.QuarterHour - 1).Truncate(store.QuarterHour),
 		Every: store.QuarterHour, Values: true,

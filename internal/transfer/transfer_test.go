@@ -3,8 +3,6 @@ package transfer_test
 import (
 	"context"
 	"errors"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -24,7 +22,6 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestWhateverFailsTheTargetEndsWithWhatTheSourceHas(t *testing.T) {
-	note := filepath.Join(t.TempDir(), "note.json")
 	rapid.Check(t, func(rt *rapid.T) {
 		source, target := &faulty{Memory: drawn(rt)}, &faulty{Memory: storetest.NewMemory()}
 		faults := rapid.SliceOfN(rapid.SampledFrom(kinds()), 0, 12)
@@ -33,7 +30,7 @@ func TestWhateverFailsTheTargetEndsWithWhatTheSourceHas(t *testing.T) {
 		most := len(source.faults) + len(target.faults) + 1
 		synctest.Test(t, func(t *testing.T) {
 			leaveTheYear2000()
-			task := transfer.Task{Source: source, Target: target, Note: note, Label: "test", AtOnce: atOnce, Patience: time.Hour}
+			task := transfer.Task{Source: source, Target: target, AtOnce: atOnce, Patience: time.Hour}
 			report, err := transfer.Run(t.Context(), task)
 			for runs := 1; err != nil; runs++ {
 				if !errors.Is(err, errKilled) || runs > most {
@@ -49,9 +46,6 @@ func TestWhateverFailsTheTargetEndsWithWhatTheSourceHas(t *testing.T) {
 			}
 			if want := int64(len(everything(t, source.Memory))); report.Done != want || readingsIn(report) != want {
 				t.Fatalf("the report counts %d and %d readings of %d", report.Done, readingsIn(report), want)
-			}
-			if _, err := os.Stat(note); !errors.Is(err, os.ErrNotExist) {
-				t.Fatal("the note stays after the end")
 			}
 		})
 	})
@@ -261,47 +255,54 @@ func TestAStoreThatStaysAwayEndsTheTask(t *testing.T) {
 	})
 }
 
-func TestACopyThatWasEndedGoesOnAtItsDay(t *testing.T) {
-	source, target := storetest.NewMemory(), storetest.NewMemory()
+// ended is a copy of five days that was ended when it came to write the third.
+func ended(t *testing.T) (source, target *storetest.Memory) {
+	source, target = storetest.NewMemory(), storetest.NewMemory()
 	for i := range 5 {
-		keep(t, source, reading("a", monday().AddDate(0, 0, i), i))
+		keep(t, source, reading("a", monday().AddDate(0, 0, i), i), reading("b", monday().AddDate(0, 0, i), i))
 	}
-	note := filepath.Join(t.TempDir(), "note.json")
-	interrupted := &faulty{Memory: target, faults: []fault{none, none, none, none, before}} // the third day's write
-	task := transfer.Task{Source: source, Target: interrupted, Note: note}
-	if _, err := transfer.Run(t.Context(), task); !errors.Is(err, errKilled) {
+	// A day is looked at, written and compared.
+	interrupted := &faulty{Memory: target, faults: []fault{none, none, none, none, none, none, none, before}}
+	if _, err := transfer.Run(t.Context(), transfer.Task{Source: source, Target: interrupted, AtOnce: 1}); !errors.Is(err, errKilled) {
 		t.Fatal(err)
 	}
-	var written []wattline.Time
-	task.Target = picky{target, func(r wattline.Reading) string {
-		written = append(written, r.Time)
-		return ""
-	}}
-	report := run(t, task)
-	if len(written) != 3 || !written[0].Equal(monday().AddDate(0, 0, 2)) || report.Done != 5 || !report.OK() {
-		t.Errorf("%v were written; %+v", written, report)
-	}
+	return source, target
 }
 
-func TestANoteThatIsNotTheTasksOwnIsLeftAside(t *testing.T) {
-	source := storetest.NewMemory()
-	for i := range 5 {
-		keep(t, source, reading("a", monday().AddDate(0, 0, i), i))
-	}
-	note := filepath.Join(t.TempDir(), "deep", "note.json")
-	interrupted := &faulty{Memory: storetest.NewMemory(), faults: []fault{none, none, none, before}}
-	if _, err := transfer.Run(t.Context(), transfer.Task{Source: source, Target: interrupted, Note: note, Label: "one"}); !errors.Is(err, errKilled) {
-		t.Fatal(err)
-	}
-	other := storetest.NewMemory()
-	if report := run(t, transfer.Task{Source: source, Target: other, Note: note, Label: "other"}); len(everything(t, other)) != 5 || report.Done != 5 {
-		t.Errorf("%+v", report)
-	}
-	if err := os.WriteFile(note, []byte(`{"task":`), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if report := run(t, transfer.Task{Source: source, Target: storetest.NewMemory(), Note: note, Label: "other"}); report.Done != 5 {
-		t.Errorf("%+v", report)
+func TestACopyThatIsGivenAgain(t *testing.T) {
+	for name, c := range map[string]struct {
+		meanwhile func(source, target *storetest.Memory) (newTarget *storetest.Memory)
+		written   int
+	}{
+		"writes what is not there yet, and no more": {
+			func(_, target *storetest.Memory) *storetest.Memory { return target }, 6,
+		},
+		"writes what came to the source meanwhile, on a day that was copied": {
+			func(source, target *storetest.Memory) *storetest.Memory {
+				keep(t, source, reading("a", monday().Add(time.Hour), 7))
+				return target
+			}, 8,
+		},
+		"writes everything, where the target was emptied or is another": {
+			func(_, _ *storetest.Memory) *storetest.Memory { return storetest.NewMemory() }, 10,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			source, target := ended(t)
+			target = c.meanwhile(source, target)
+			written := 0
+			report := run(t, transfer.Task{Source: source, AtOnce: 1, Target: picky{target, func(wattline.Reading) string {
+				written++
+				return ""
+			}}})
+			if diff := cmp.Diff(everything(t, source), everything(t, target)); diff != "" {
+				t.Errorf("source and target differ (-source +target):\n%s", diff)
+			}
+			all := int64(len(everything(t, source)))
+			if written != c.written || report.Done != all || readingsIn(report) != all || !report.OK() {
+				t.Errorf("%d readings were written; %+v", written, report)
+			}
+		})
 	}
 }
 
