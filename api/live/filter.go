@@ -41,8 +41,9 @@ func NewFilter(selector wattline.Selector, kinds []Kind) (Filter, error) {
 			f.ids[id] = true
 		}
 	}
-	f.all = selector.All && f.ids == nil && selector.Location == "" && selector.Kind == "" && len(selector.Labels) == 0
-	selector.IDs, selector.All = nil, true
+	selector.IDs, selector.All = nil, false
+	f.all = f.ids == nil && selector.IsZero()
+	selector.All = true
 	f.selector = selector
 	return f, nil
 }

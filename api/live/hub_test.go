@@ -149,6 +149,35 @@ func TestASubscriberGetsWhatItMaySeeAndWants(t *testing.T) {
 	expect(t, drain(t, one))
 }
 
+func TestEveryPartOfASelectorCountsBesideAll(t *testing.T) {
+	here := wattline.Device{
+		ID: "sp_w.r1.c2", Kind: "workstation", Location: "hq/f1", Labels: map[string]string{"floor": "1"}, Site: "hq", Address: "192.0.2.1",
+	}
+	for name, c := range map[string]struct {
+		selector wattline.Selector
+		want     int
+	}{
+		"all alone": {wattline.Selector{}, 2}, "an id": {wattline.Selector{IDs: []string{here.ID}}, 1},
+		"a location": {wattline.Selector{Location: "hq/f1"}, 1}, "a kind": {wattline.Selector{Kind: "workstation"}, 1},
+		"a label": {wattline.Selector{Labels: here.Labels}, 1}, "a row": {wattline.Selector{Row: "1"}, 1},
+		"a column": {wattline.Selector{Column: "2"}, 1}, "a type": {wattline.Selector{Type: "w"}, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			hub := newHub(t, live.Options{})
+			c.selector.All = true
+			feed := hub.Listen(guest(t, "*"))
+			feed.Subscribe("s", filter(t, c.selector))
+			if err := hub.Describe(here); err != nil {
+				t.Fatal(err)
+			}
+			place(t, hub, "printer-1", "hq/f2")
+			if got := drain(t, feed); len(got) != c.want {
+				t.Errorf("%d devices, not %d: %v", len(got), c.want, got)
+			}
+		})
+	}
+}
+
 func TestADeviceThatComesIntoViewIsAddedAndOneThatLeavesItRemoved(t *testing.T) {
 	hub := newHub(t, live.Options{})
 	feed := listen(t, hub, "hq/f1")
