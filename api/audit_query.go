@@ -69,7 +69,7 @@ func (g *Gateway) getAudit(c *gin.Context) error {
 	if query.Devices != nil && query.Device != "" && !slices.Contains(query.Devices, query.Device) {
 		return noDevice(query.Device)
 	}
-	query.From, query.To = q.from, q.to
+	query.From, query.To, q.devices = q.from, q.to, query.Devices
 	s := stream[audit.Record]{question: q, table: auditTable(), fetch: g.auditPages(query)}
 	return answer(g, c, s, func(found page[audit.Record]) any {
 		return AuditPage{Records: found.items, Next: q.next(p, c.Request, found.next)}

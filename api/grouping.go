@@ -67,6 +67,7 @@ func (g *Gateway) windowed(c *gin.Context, p *params, byDefault wattline.Window)
 	if err != nil {
 		return q, err
 	}
+	q.devices = idsOf(devices)
 	q.groups = groupsOf(g.shadow.metered(devices), groupOf)
 	return q, g.options.Limits.checkWindows(q.window, q.to.Sub(q.from.Time), len(q.groups))
 }

@@ -69,16 +69,6 @@ func (g *Gateway) who(c *gin.Context) access.Principal {
 	return who
 }
 
-// unchanged is an error once who made the request may no longer do what they could
-// when it came. Answers that take long ask it again at least once a second.
-func (g *Gateway) unchanged(c *gin.Context) error {
-	now, err := g.identify(c)
-	if err != nil {
-		return err
-	}
-	return sameRights(g.who(c), now)
-}
-
 // decided is the error of a decision against somebody.
 func decided(who access.Principal, action access.Action, device wattline.Device) error {
 	switch access.Decide(who, action, device) {

@@ -18,6 +18,7 @@ type question struct {
 	selector wattline.Selector
 	zone     *time.Location
 	from, to wattline.Time
+	devices  []string // those that the answer is of; none where it is of no device
 	page     paging
 }
 

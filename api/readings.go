@@ -63,7 +63,8 @@ func (g *Gateway) getReadings(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	query.Devices = idsOf(devices)
+	q.devices = idsOf(devices)
+	query.Devices = q.devices
 	s := stream[wattline.Reading]{question: q, table: readingsTable(), fetch: g.readingsOf(c, query, new(room))}
 	if s.whole() {
 		s.parts = g.readingParts(c, query)

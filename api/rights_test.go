@@ -109,27 +109,48 @@ func TestARoleThatDoesNotAllowItIsForbidden(t *testing.T) {
 	})
 }
 
-func TestALongAnswerEndsWhenItsTokenIsRevokedOrNarrowed(t *testing.T) {
-	for name, then := range map[string]access.Principal{
-		"revoked":  {},
-		"narrowed": inScope(t, access.Viewer, "hq/f2"),
-		"demoted":  inScope(t, access.Viewer, "hq"),
+func TestALongAnswerEndsWhenItsReaderMayNoLongerHaveIt(t *testing.T) {
+	become := func(who access.Principal) func(*office) { return func(o *office) { o.guests.let("reader", who) } }
+	move := func(id, location string) func(*office) {
+		return func(o *office) {
+			o.bus.device(t, wattline.Device{ID: id, Kind: "workstation", Location: location, Site: "hq", Address: "192.0.2.11"})
+		}
+	}
+	const pages, size = 30, 500
+	const last = 10 // far enough behind those that are asked for ahead
+	for name, c := range map[string]struct {
+		then func(*office)
+		ends bool
+	}{
+		"revoked":                   {become(access.Principal{}), true},
+		"narrowed":                  {become(inScope(t, access.Viewer, "hq/f2")), true},
+		"demoted":                   {become(inScope(t, access.Viewer, "hq/f1")), true},
+		"its device moved away":     {move("desk-1", "hq/f9/r1"), true},
+		"its device removed":        {func(o *office) { o.bus.deliver(removal("desk-1")) }, true},
+		"its device moved within":   {move("desk-1", "hq/f1/r102"), false},
+		"another device moved away": {move("desk-2", "hq/f9/r1"), false},
+		"the reader as they were":   {become(inScope(t, access.Operator, "hq/f1")), false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var o *office
-			const last = 10 // far enough behind those that are asked for ahead
-			pages := paged(30, 500)
+			answerPage := paged(pages, size)
 			o = answering(t, func(ctx context.Context, ask bus.Ask) (any, error) {
 				if query, is := ask.Body.(wattline.ReadingsQuery); is && query.Cursor == strconv.Itoa(last) {
-					o.guests.let("reader", then)
+					c.then(o)
 				}
-				return pages(ctx, ask)
+				return answerPage(ctx, ask)
 			})
-			o.guests.let("reader", inScope(t, access.Operator, "hq"))
+			o.guests.let("reader", inScope(t, access.Operator, "hq/f1"))
 			body, err := o.downloadAs(t, "reader", "/api/v1/readings?device=desk-1&format=ndjson")
-			if lines := bytes.Count(body, []byte("\n")); lines == 0 || lines > last*500 || !errors.Is(err, io.ErrUnexpectedEOF) {
+			lines, broke := bytes.Count(body, []byte("\n")), errors.Is(err, io.ErrUnexpectedEOF)
+			if broke != c.ends || c.ends && (lines == 0 || lines > last*size) || !c.ends && lines != pages*size {
 				t.Errorf("%d lines came, then %v", lines, err)
 			}
 		})
 	}
+}
+
+// removal is what the registry tells of a device that it has no more.
+func removal(id string) bus.Message {
+	return bus.Message{Topic: wattline.Topic{Kind: wattline.TopicDevice, Device: id}}
 }

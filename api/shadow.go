@@ -34,6 +34,9 @@ type shadow struct {
 	known   int
 	listing []*slot // the known ones by id; nil when out of date
 
+	// changes counts those of descriptions, each after it can be seen.
+	changes atomic.Uint64
+
 	// collectors are the instances that are alive, as of the last look.
 	collectors atomic.Pointer[map[string]bool]
 	// arrived is when the last retained value came, for knowing when all are here.
@@ -163,6 +166,9 @@ func (s *shadow) update(id string, change func(*facts) bool) error {
 		s.slots[id] = at
 	}
 	at.at.Store(now)
+	if before.device != now.device {
+		s.changes.Add(1)
+	}
 	s.news.changed(before, now.facts, s.alive(now.collector()))
 	if wasKnown != isKnown {
 		s.listing = nil

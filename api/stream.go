@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,11 +27,8 @@ type stream[T any] struct {
 	// parts make up the same answer, one after another, and are asked for two at a time;
 	// none where the answer cannot be cut.
 	parts []fetch[T]
-	// standing is an error once who asked may no longer have it, as unchanged is; any
-	// goroutine may ask it.
+	// standing is an error once who asked may no longer have it; any goroutine may ask.
 	standing func() error
-	// unchanged is an error once who asked may no longer have it.
-	unchanged func() error
 }
 
 // serve writes all pages. What goes wrong before the first one is an error like
@@ -46,7 +44,8 @@ func (s stream[T]) serve(g *Gateway, c *gin.Context) error {
 		return wattline.Errorf(wattline.CodeBusy, "%d long answers are under way already; try again when one has ended, or ask for pages", g.options.Limits.Streams)
 	}
 	defer g.streams.end()
-	s.unchanged, s.standing = func() error { return g.unchanged(c) }, g.standing(c)
+	rights, inView := g.standing(c), g.view(c).holding(s.devices)
+	s.standing = func() error { return cmp.Or(rights(), inView()) }
 	if len(s.parts) == 0 {
 		s.parts = []fetch[T]{s.fetch}
 	}
@@ -129,7 +128,8 @@ func (s stream[T]) write(c *gin.Context, first page[T], stall time.Duration) err
 	return rows.Close()
 }
 
-// standingEvery is how often a long answer looks at the rights of its reader.
+// standingEvery is how often a long answer looks whether its reader may still have it,
+// besides at each page.
 const standingEvery = time.Second
 
 // guard ends an answer whose reader loses the right to it, also while a write waits for

@@ -55,7 +55,7 @@ func (s stream[T]) rows(pages iter.Seq[outcome[T]]) iter.Seq2[[]T, error] {
 		left := s.page.limit
 		for got := range pages {
 			items, err := got.page.rows()
-			if err := errors.Join(got.err, err, s.unchanged()); err != nil {
+			if err := errors.Join(got.err, err, s.standing()); err != nil {
 				yield(nil, err)
 				return
 			}

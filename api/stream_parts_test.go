@@ -61,9 +61,21 @@ func TestALongAnswerIsAskedForInPartsAndComesInOrder(t *testing.T) {
 	}
 }
 
-func TestARevokedTokenEndsAnAnswerThatNobodyTakes(t *testing.T) {
+func TestAnAnswerThatNobodyTakesEndsWithTheRightToIt(t *testing.T) {
+	for name, lose := range map[string]func(*office){
+		"a revoked token": func(o *office) { o.guests.let("lost", access.Principal{}) },
+		"a device out of scope": func(o *office) {
+			o.bus.device(t, wattline.Device{ID: "desk-1", Kind: "workstation", Location: "annex", Site: "hq", Address: "192.0.2.11"})
+		},
+	} {
+		t.Run(name, func(t *testing.T) { endsUntaken(t, lose) })
+	}
+}
+
+func endsUntaken(t *testing.T, lose func(*office)) {
+	t.Helper()
 	o := answering(t, paged(1_000_000, 1000))
-	o.guests.let("lost", inScope(t, access.Viewer, "*"))
+	o.guests.let("lost", inScope(t, access.Viewer, "hq"))
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+o.Addr()+"/api/v1/readings?device=desk-1&format=csv", http.NoBody)
 	if err != nil {
 		t.Fatal(err)
@@ -82,7 +94,7 @@ func TestARevokedTokenEndsAnAnswerThatNobodyTakes(t *testing.T) {
 		time.Sleep(100 * time.Millisecond)
 		return before == asked
 	})
-	o.guests.let("lost", access.Principal{})
+	lose(o)
 	eventually(t, "the end", func() bool {
 		return strings.Contains(string(o.get(t, "/metrics").body), "wattline_api_streams 0\n")
 	})

@@ -2,6 +2,7 @@ package api
 
 import (
 	"slices"
+	"sync/atomic"
 
 	"github.com/gin-gonic/gin"
 
@@ -70,6 +71,25 @@ func (v view) choose(selector wattline.Selector) ([]wattline.Device, error) {
 		return v.devices(), nil
 	}
 	return selector.Select(v.devices()), nil
+}
+
+// holding gives an error from when one of some devices is no longer in view. It may be
+// asked often, and by several at once: it looks again only where descriptions have changed.
+func (v view) holding(ids []string) func() error {
+	var looked atomic.Uint64 // the changes that there had been at the last look, and one more
+	return func() error {
+		changes := v.shadow.changes.Load() + 1
+		if looked.Load() == changes || v.who.Scope.IsEverything() {
+			return nil
+		}
+		for _, id := range ids {
+			if _, known := v.find(id); !known {
+				return noDevice(id)
+			}
+		}
+		looked.Store(changes)
+		return nil
+	}
 }
 
 // targets is the ids that a selector means, in order: the devices that it
