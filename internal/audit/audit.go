@@ -92,7 +92,8 @@ func Open(ctx context.Context, options Options) (*Log, error) {
 const System = "system"
 
 // migrations make the file. head is the last record, also when all are gone; base is
-// the last one that was removed because of its age.
+// the last one that was removed because of its age. The triggers are against mistakes:
+// who means harm and has the file takes them away, and the chain shows what he did.
 func migrations() []string {
 	return []string{`
 		CREATE TABLE records (
@@ -104,7 +105,12 @@ func migrations() []string {
 		CREATE INDEX records_by_device ON records (device, seq);
 		CREATE INDEX records_by_time ON records (at_ms);
 		CREATE TABLE marks (name TEXT PRIMARY KEY, seq INTEGER NOT NULL, hash BLOB NOT NULL) STRICT, WITHOUT ROWID;
-		INSERT INTO marks VALUES ('head', 0, zeroblob(32)), ('base', 0, zeroblob(32));`}
+		INSERT INTO marks VALUES ('head', 0, zeroblob(32)), ('base', 0, zeroblob(32));`, `
+		CREATE TRIGGER records_stay_as_they_are BEFORE UPDATE ON records
+		BEGIN SELECT raise(ABORT, 'the audit is only appended to'); END;
+		CREATE TRIGGER records_stay BEFORE DELETE ON records
+		WHEN old.seq > coalesce((SELECT seq FROM marks WHERE name = 'base'), 0)
+		BEGIN SELECT raise(ABORT, 'the audit is only appended to'); END;`}
 }
 
 // Head is the last record of a chain: its number and hash. Whoever keeps one

@@ -197,7 +197,7 @@ func TestAppend(t *testing.T) {
 	t.Run("keeps what was queued while the file could not be written", func(t *testing.T) {
 		path := audit.Path(t.TempDir())
 		l := open(t, audit.Options{Path: path})
-		other, err := sqlite.Open(t.Context(), path, sqlite.Options{Migrations: make([]string, 1)})
+		other, err := sqlite.Open(t.Context(), path, sqlite.Options{Migrations: make([]string, 2)})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -32,15 +32,15 @@ func (l *Log) Prune(ctx context.Context, now time.Time) error {
 		if err != nil {
 			return err
 		}
+		if err := setMark(ctx, tx, baseMark, base); err != nil {
+			return err
+		}
 		result, err := tx.ExecContext(ctx, `DELETE FROM records WHERE seq <= ?`, base.Seq)
 		if err != nil {
 			return err
 		}
 		removed, err := result.RowsAffected()
-		if err != nil || removed == 0 {
-			return err
-		}
-		if err := setMark(ctx, tx, baseMark, base); err != nil {
+		if err != nil {
 			return err
 		}
 		l.log.Info("old records of the audit were removed", "records", removed, "last_removed", base.String())

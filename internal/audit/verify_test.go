@@ -16,14 +16,24 @@ import (
 )
 
 // tamper changes the file as somebody would who can write to it.
+// tamper does what somebody can do who has the file and knows it.
 func tamper(t *testing.T, path string, statements ...string) {
 	t.Helper()
-	db, err := sqlite.Open(t.Context(), path, sqlite.Options{Migrations: make([]string, 1)})
+	statements = append([]string{`DROP TRIGGER records_stay`, `DROP TRIGGER records_stay_as_they_are`}, statements...)
+	if err := execute(t, path, statements...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// execute carries out statements on the file, all or none.
+func execute(t *testing.T, path string, statements ...string) error {
+	t.Helper()
+	db, err := sqlite.Open(t.Context(), path, sqlite.Options{Migrations: make([]string, 2)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	err = db.Write(t.Context(), func(tx *sql.Tx) error {
+	return db.Write(t.Context(), func(tx *sql.Tx) error {
 		for _, statement := range statements {
 			if _, err := tx.ExecContext(t.Context(), statement); err != nil {
 				return fmt.Errorf("%s: %w", statement, err)
@@ -31,8 +41,19 @@ func tamper(t *testing.T, path string, statements ...string) {
 		}
 		return nil
 	})
-	if err != nil {
-		t.Fatal(err)
+}
+
+func TestTheFileTakesNoChangeOfARecordByMistake(t *testing.T) {
+	path, _ := chain(t, 10)
+	for _, statement := range []string{
+		`UPDATE records SET who = 'token:other' WHERE seq = 4`, `DELETE FROM records WHERE seq = 10`, `DELETE FROM records`,
+	} {
+		if err := execute(t, path, statement); err == nil || !strings.Contains(err.Error(), "only appended to") {
+			t.Errorf("%s: %v", statement, err)
+		}
+	}
+	if report := verify(t, path); len(report.Faults) != 0 || report.Records != 10 {
+		t.Errorf("%+v", report)
 	}
 }
 
