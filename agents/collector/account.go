@@ -32,6 +32,8 @@ type counted struct {
 	plug string
 	// mark is where the plug's own statistics stood.
 	mark mark
+	// read is when, by this process's monotonic clock; zero if another process did.
+	read time.Time
 	// anew says that the counter may have begun anew since the reading before. It is
 	// of no use afterwards.
 	anew bool
@@ -58,7 +60,7 @@ type subject struct {
 // nil for a device's first. Its energy is that of the plug's counter as far as
 // that goes, filled in by integrating power.
 func account(of subject, previous *counted, m kasa.Measurement) counted {
-	next := counted{plug: of.hardware(m.Info.MAC), Reading: wattline.Reading{
+	next := counted{plug: of.hardware(m.Info.MAC), read: m.At, Reading: wattline.Reading{
 		Device: of.device, Time: wattline.At(m.At),
 		PowerW: m.Meter.PowerW, VoltageV: m.Meter.VoltageV, CurrentA: m.Meter.CurrentA,
 		MeterWh: m.Meter.TotalWh, Relay: m.Relay, RSSIdBm: m.RSSIdBm,
@@ -78,6 +80,10 @@ func account(of subject, previous *counted, m kasa.Measurement) counted {
 		next.plug = previous.plug
 	}
 	s := between(*previous, next.Reading, of)
+	leapt := hasLeapt(*previous, next.Reading, max(s.elapsed, s.interval))
+	if leapt && !hasLeapt(*previous, next.Reading, previous.unread(m.At)) {
+		leapt, s.observed = false, false // it was the clock that did not go as far
+	}
 	if s.observed {
 		next.CoversS = wattline.Milli(s.elapsed.Milliseconds())
 	} else {
@@ -88,7 +94,7 @@ func account(of subject, previous *counted, m kasa.Measurement) counted {
 	switch {
 	case next.replaces(*previous):
 		next.replaced(*previous, m, s)
-	case hasLeapt(*previous, next.Reading, s):
+	case leapt:
 		next.leapt(*previous, s)
 	case next.MeterWh < previous.MeterWh:
 		next.restarted(*previous, closed, s)

@@ -14,7 +14,7 @@ func before() counted {
 		Reading: wattline.Reading{
 			Device: "desk-1", Time: wattline.At(start), PowerW: 72_000, EnergyWh: 105_300, MeterWh: 5_000, Relay: wattline.RelayOn,
 		},
-		phase: knownPhase(100_000),
+		phase: knownPhase(100_000), read: start,
 	}
 }
 
@@ -66,6 +66,39 @@ func TestAccount(t *testing.T) {
 	}
 	if got := account(subject{device: "desk-1", interval: interval}, nil, measured(start, 72_000, 5_000)); got.CoversS != 0 || got.EnergyWh != 5_500 || got.Quality != 0 {
 		t.Errorf("a device's first reading: %+v", got)
+	}
+}
+
+// A clock without a battery begins where it stopped, until it has found a time server;
+// and any clock may be set back. The plug's counter goes on meanwhile.
+func TestAClockThatWasWrongCostsNoEnergy(t *testing.T) {
+	const anotherProcess = -1
+	const implausible, gap = wattline.QualityImplausible, wattline.QualityAfterGap
+	for name, c := range map[string]struct {
+		unread  time.Duration // in truth, if in this process
+		after   time.Duration // by the clock
+		meter   wattline.Milli
+		energy  wattline.Milli
+		quality wattline.Quality
+	}{
+		"behind at the start":                         {anotherProcess, 10 * time.Second, 4_325_000, 4_425_500, gap},
+		"behind at the start, before the last":        {anotherProcess, -time.Hour, 4_325_000, 4_425_500, gap},
+		"behind at the start, and no plug gives this": {anotherProcess, 10 * time.Second, 3_000_000_000, 105_300 + 200, implausible},
+		"right at the start":                          {anotherProcess, 10 * time.Second, 5_000, 105_300 + 200, 0},
+		"set back while nobody read":                  {3 * time.Hour, -time.Hour, 305_000, 405_500, gap},
+		"set back, and no plug gives this":            {3 * time.Hour, -time.Hour, 12_105_000, 105_300, implausible},
+		"set back between two polls":                  {5 * time.Second, -time.Hour, 5_000, 105_300, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			previous, at := before(), start.Add(c.after)
+			if previous.read = at.Add(-c.unread); c.unread == anotherProcess {
+				previous.read = time.Time{}
+			}
+			got := account(subject{device: "desk-1", interval: 5 * time.Second}, &previous, measured(at, 72_000, c.meter))
+			if got.EnergyWh != c.energy || got.Quality != c.quality || got.Quality.Has(gap) != (got.CoversS == 0) {
+				t.Errorf("energy %v covers %v quality %q", got.EnergyWh, got.CoversS, got.Quality)
+			}
+		})
 	}
 }
 

@@ -134,7 +134,7 @@ func TestEnergySurvivesWhateverHappensToAPlug(t *testing.T) {
 				t.Fatalf("energy fell from %v to %v", before, now.EnergyWh)
 			}
 			memo, err := now.memo()
-			now.anew = false
+			now.anew, now.read = false, time.Time{}
 			if again := remembered(now.Reading, memo); err != nil || *again != now {
 				t.Fatalf("%+v is remembered as %+v, error %v", now, *again, err)
 			}
