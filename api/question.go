@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -89,13 +91,13 @@ func (q *question) resume(p *params, name, at string) (named string, instant wat
 }
 
 // afterRow is the place of the last row of consumption or aggregates that the client
-// has, or nil.
+// has, or nil. The group is as the format shows it.
 func (q *question) afterRow(p *params) *wattline.RowPlace {
 	group, start, given := q.resume(p, "after_group", "after_start")
 	if !given {
 		return nil
 	}
-	return &wattline.RowPlace{Group: group, Start: start}
+	return &wattline.RowPlace{Group: q.page.format.TextOf(group), Start: start}
 }
 
 // next is the cursor for the page that follows, or empty where the component
@@ -130,9 +132,21 @@ type fetch[T any] func(ctx context.Context, limit int, after string) (page[T], e
 func (g *Gateway) askHistory(ctx context.Context, verb string, ask bus.Ask, into any) error {
 	body, err := g.ask(ctx, wattline.RoleHistory, verb, ask)
 	if err != nil {
-		return err
+		return byParameters(err)
 	}
 	return decodeReply(body, into)
+}
+
+// byParameters names the faults of a query by the parameters that it was made of:
+// after_start for after.start.
+func byParameters(err error) error {
+	named := *wattline.AsError(err)
+	names := strings.NewReplacer("after.device", "after_device", "after.time", "after_time", "after.start", "after_start")
+	named.Message, named.Fields = names.Replace(named.Message), slices.Clone(named.Fields)
+	for i := range named.Fields {
+		named.Fields[i].Field = names.Replace(named.Fields[i].Field)
+	}
+	return &named
 }
 
 // answer writes one page as JSON, which a client may keep and ask about again, or all

@@ -77,6 +77,38 @@ func TestALongAnswerGoesOnAfterTheLastWholeLine(t *testing.T) {
 	}
 }
 
+func TestAGroupIsNamedAsTheFormatShowsIt(t *testing.T) {
+	for name, c := range map[string]struct{ format, shown, group string }{
+		"a formula in CSV":                    {"csv", "'=x", "=x"},
+		"an apostrophe and a formula in CSV":  {"csv", "''=x", "'=x"},
+		"an apostrophe in CSV":                {"csv", "'s-Hertogenbosch", "'s-Hertogenbosch"},
+		"a formula in SenML":                  {"senml", "0::3dx", "=x"},
+		"an apostrophe and a formula in JSON": {"ndjson", "'=x", "'=x"},
+		"a page":                              {"json", "'=x", "'=x"},
+		"a formula in Parquet":                {"parquet", "=x", "=x"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := open(t)
+			a := o.get(t, "/api/v1/consumption?group_by=label:floor&from=2026-03-28&to=2026-03-29&after_start=2026-03-28T12:00:00Z&format="+
+				c.format+"&after_group="+url.QueryEscape(c.shown))
+			if query, _ := o.bus.asks()[0].Body.(wattline.ConsumptionQuery); a.status != http.StatusOK || query.After == nil || query.After.Group != c.group {
+				t.Errorf("%d, after %+v", a.status, query.After)
+			}
+		})
+	}
+}
+
+func TestAFaultOfAPlaceIsNamedByItsParameter(t *testing.T) {
+	o := answering(t, func(context.Context, bus.Ask) (any, error) {
+		return nil, wattline.Invalid(wattline.FieldError{Field: "after.start", Reason: "must be the start of a row"})
+	})
+	a := o.get(t, "/api/v1/consumption?format=csv&after_group=x&after_start=2026-03-28T12:00:01Z")
+	wantProblem(t, a, wattline.CodeInvalid, "after_start")
+	if detail := a.problem(t).Detail; detail != "after_start must be the start of a row" {
+		t.Error(detail)
+	}
+}
+
 // partOf answers queries for readings as a history does that has one of desk-1 each
 // second.
 func partOf(all int) func(context.Context, bus.Ask) (any, error) {

@@ -2014,7 +2014,7 @@ type GetAggregateParams struct {
 	// Cursor next of the page before
 	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// AfterGroup With after_start: the group of the last row that you have, of an answer that broke off or of the part before. The answer begins after it; CSV without the head
+	// AfterGroup With after_start: the group of the last row that you have, as the format shows it, of an answer that broke off or of the part before. The answer begins after it; CSV without the head
 	AfterGroup *string `form:"after_group,omitempty" json:"after_group,omitempty"`
 
 	// AfterStart The start of that row
@@ -2134,7 +2134,7 @@ type GetConsumptionParams struct {
 	// Cursor next of the page before
 	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// AfterGroup With after_start: the group of the last row that you have, of an answer that broke off or of the part before. The answer begins after it; CSV without the head
+	// AfterGroup With after_start: the group of the last row that you have, as the format shows it, of an answer that broke off or of the part before. The answer begins after it; CSV without the head
 	AfterGroup *string `form:"after_group,omitempty" json:"after_group,omitempty"`
 
 	// AfterStart The start of that row

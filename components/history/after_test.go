@@ -72,6 +72,29 @@ func TestAnAnswerGoesOnAfterAnyOfItsRows(t *testing.T) {
 	})
 }
 
+func TestAnAnswerGoesOnAfterAGroupThatIsNotThereAnyMore(t *testing.T) {
+	s := storetest.NewMemory()
+	steady(t, s, "desk-1", 60_000, morning, morning.Add(10*time.Minute))
+	group := func(name string) wattline.Group { return wattline.Group{Name: name, Devices: []string{"desk-1"}} }
+	query := wattline.ConsumptionQuery{
+		Groups: []wattline.Group{group("b"), group("d")}, From: wattline.At(morning), To: wattline.At(morning.Add(2 * time.Hour)),
+		Window: "hour", Timezone: "UTC",
+	}
+	h := newHistory(s)
+	whole := must(ask[wattline.ConsumptionPage](t, h, wattline.VerbConsumption, query))(t).Rows
+	for gone, had := range map[string]int{"a": 0, "c": 1, "e": 2} {
+		query.After = &wattline.RowPlace{Group: gone, Start: query.From}
+		rest := must(ask[wattline.ConsumptionPage](t, h, wattline.VerbConsumption, query))(t)
+		if diff := cmp.Diff(whole[had], rest.Rows[0]); diff != "" {
+			t.Errorf("after %s: %s", gone, diff)
+		}
+	}
+	query.After = &wattline.RowPlace{Group: "e", Start: wattline.At(morning.Add(time.Hour))}
+	if rest := must(ask[wattline.ConsumptionPage](t, h, wattline.VerbConsumption, query))(t); len(rest.Rows) != 0 {
+		t.Errorf("after the last one: %v", rest.Rows)
+	}
+}
+
 // must fails the test on an error.
 func must[T any](value T, err error) func(testing.TB) T {
 	return func(t testing.TB) T {

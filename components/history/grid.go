@@ -85,40 +85,37 @@ func gridOf(q question, found wattline.Faults) (whole grid, row int, err error) 
 	switch {
 	case q.cursor != "":
 		place, ok := cursorPlace(q.cursor)
-		if row, _ = whole.rowAfter(place); !ok || row < 0 {
+		if row = whole.rowAfter(place); !ok || row < 0 {
 			return grid{}, 0, invalid("cursor", cursorReason)
 		}
 	case q.after != nil:
-		var is bool
-		if row, is = whole.rowAfter(*q.after); !is {
-			return grid{}, 0, invalid("after", "must be the group and the start of a row of this query, with its own from, to and window")
+		if row = whole.rowAfter(*q.after); row < 0 {
+			return grid{}, 0, invalid("after.start", "must be the start of a row of this query, with its own from, to, window and tz")
 		}
 	}
 	return whole, row, nil
 }
 
-// rowAfter is the number of the row after a named one, and whether that one is there.
-// Where only its group is not, it is the row after where that would be; where no window
-// begins there, it is negative.
-func (g grid) rowAfter(place wattline.RowPlace) (row int, is bool) {
+// rowAfter is the number of the row after a named one. Groups come and go with their
+// devices: where there is no such group, it is the row after where that would be. It is
+// negative where no window begins there.
+func (g grid) rowAfter(place wattline.RowPlace) int {
 	window, begins := slices.BinarySearchFunc(g.edges[:g.windows()], place.Start.Time, func(edge, at time.Time) int {
 		return wattline.At(edge).Compare(at)
 	})
 	if !begins {
-		return -1, false
+		return -1
 	}
 	group, is := slices.BinarySearchFunc(g.groups, place.Group, func(g wattline.Group, name string) int {
 		return cmp.Compare(g.Name, name)
 	})
-	row = window*len(g.groups) + group
 	if is {
-		row++
+		group++
 	}
-	return row, is
+	return window*len(g.groups) + group
 }
 
-// placeCursor is a row's place as text. It names the group, and not the row's number:
-// groups come and go with their devices from page to page.
+// placeCursor is a row's place as text.
 func placeCursor(place wattline.RowPlace) string {
 	return strconv.FormatInt(place.Start.UnixMilli(), 10) + "." + place.Group
 }

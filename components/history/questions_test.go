@@ -28,8 +28,7 @@ func TestBadQuestionsAreRefusedWithTheField(t *testing.T) {
 		"ten years of quarter-hours":    {"consumption", change(`"2026-03-02T08:00:00Z","to":"2026-03-03T08:00:00Z","window":"hour"`, `"2016-03-02T08:00:00Z","to":"2026-03-03T08:00:00Z","window":"quarter"`), "window"},
 		"a cursor that is none":         {"consumption", change(`"tz"`, `"cursor":"x","tz"`), "cursor"},
 		"a cursor beyond the end":       {"consumption", change(`"tz"`, `"cursor":"24","tz"`), "cursor"},
-		"after no row":                  {"consumption", change(`"tz"`, `"after":{"group":"g","start":"2026-03-02T08:30:00Z"},"tz"`), "after"},
-		"after no group":                {"consumption", change(`"tz"`, `"after":{"group":"h","start":"2026-03-02T09:00:00Z"},"tz"`), "after"},
+		"after no row":                  {"consumption", change(`"tz"`, `"after":{"group":"g","start":"2026-03-02T08:30:00Z"},"tz"`), "after.start"},
 		"after a row and a cursor":      {"consumption", change(`"tz"`, `"after":{"group":"g","start":"2026-03-02T09:00:00Z"},"cursor":"2","tz"`), "after"},
 		"a limit beyond":                {"consumption", change(`"tz"`, `"limit":5001,"tz"`), "limit"},
 		"an unknown field":              {"consumption", change(`"tz"`, `"zone":"UTC","tz"`), "zone"},
@@ -55,7 +54,7 @@ func TestBadQuestionsAreRefusedWithTheField(t *testing.T) {
 		"readings of nothing":           {"readings", `{"devices":[],"from":"2026-03-02T08:00:00Z","to":"2026-03-03T08:00:00Z"}`, "devices"},
 		"readings of a wildcard":        {"readings", `{"devices":["#"],"from":"2026-03-02T08:00:00Z","to":"2026-03-03T08:00:00Z"}`, "devices[0]"},
 		"readings with a bad cursor":    {"readings", `{"devices":["a"],"from":"2026-03-02T08:00:00Z","to":"2026-03-03T08:00:00Z","cursor":"1.A"}`, "cursor"},
-		"readings after no device":      {"readings", `{"devices":["a"],"from":"2026-03-02T08:00:00Z","to":"2026-03-03T08:00:00Z","after":{"device":"#","time":"2026-03-02T08:00:00Z"}}`, "after"},
+		"readings after no device":      {"readings", `{"devices":["a"],"from":"2026-03-02T08:00:00Z","to":"2026-03-03T08:00:00Z","after":{"device":"#","time":"2026-03-02T08:00:00Z"}}`, "after.device"},
 		"readings after two places":     {"readings", `{"devices":["a"],"from":"2026-03-02T08:00:00Z","to":"2026-03-03T08:00:00Z","cursor":"1772438400000.a","after":{"device":"a","time":"2026-03-02T08:00:00Z"}}`, "after"},
 		"readings with a number for to": {"readings", `{"devices":["a"],"from":"2026-03-02T08:00:00Z","to":5}`, "to"},
 	} {

@@ -71,8 +71,9 @@ func checkReadings(query wattline.ReadingsQuery) (after store.Position, err erro
 		found.Add("cursor", cursorReason)
 	}
 	if place := query.After; place != nil {
-		if query.Cursor != "" || wattline.CheckID(place.Device) != nil {
-			found.Add("after", "must name a device and does not go with cursor")
+		found.Check("after.device", wattline.CheckID(place.Device))
+		if query.Cursor != "" {
+			found.Add("after", "does not go with cursor")
 		}
 		after = store.Position{Device: place.Device, Time: place.Time.Time}
 	}

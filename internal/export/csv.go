@@ -111,7 +111,7 @@ func (k Kind) appendCSV(text []byte, value Value) []byte {
 	}
 	switch k {
 	case Text:
-		return appendField(text, harmless(value.text))
+		return appendField(text, guarded(value.text))
 	case Moment:
 		return wattline.AtMilli(value.number).Append(text)
 	case Quantity:
@@ -152,13 +152,28 @@ func needsQuotes(field string) bool {
 	return strings.HasPrefix(field, " ")
 }
 
-// harmless keeps a spreadsheet from taking somebody's text for a formula: what begins
-// like one gets an apostrophe before it.
-func harmless(text string) string {
-	if text != "" && strings.IndexByte("=+-@\t\r\n", text[0]) >= 0 {
+// guarded keeps a spreadsheet from taking somebody's text for a formula: what begins
+// like one gets an apostrophe before it. So does what has apostrophes before that
+// already, or two texts would be the same.
+func guarded(text string) string {
+	if isFormula(text) {
 		return "'" + text
 	}
 	return text
+}
+
+// unguarded is the text that is written so.
+func unguarded(cell string) string {
+	if isFormula(cell) {
+		return strings.TrimPrefix(cell, "'")
+	}
+	return cell
+}
+
+// isFormula tells whether a text begins like a formula, behind any apostrophes.
+func isFormula(text string) bool {
+	text = strings.TrimLeft(text, "'")
+	return text != "" && strings.IndexByte("=+-@\t\r\n", text[0]) >= 0
 }
 
 // appendFloat writes a number as JSON has it: the shortest that reads back the same.

@@ -50,6 +50,19 @@ func (f Format) MediaType() string {
 // of their own in the others.
 func (f Format) Lines() bool { return f == CSV || f == NDJSON }
 
+// TextOf is the text that the format shows so: without what CSV puts before a formula, and
+// of SenML's names. No two texts are shown alike.
+func (f Format) TextOf(shown string) string {
+	switch f {
+	case CSV:
+		return unguarded(shown)
+	case SenML, SensML:
+		return textOfSenML(shown)
+	case NDJSON, Parquet:
+	}
+	return shown
+}
+
 // Table says what rows of a kind are in each format. T itself is what NDJSON has, as
 // encoding/json writes it.
 type Table[T any] struct {

@@ -133,7 +133,7 @@ func TestARowMayHaveSeveralLines(t *testing.T) {
 func rows() *rapid.Generator[[]row] {
 	one := rapid.Custom(func(t *rapid.T) row {
 		r := row{
-			Name:  rapid.OneOf(rapid.SampledFrom([]string{"desk-1", "hq/f1", "", " a", "\"", "a\r\nb", "-1", "Büro", "a:b"}), rapid.String()).Draw(t, "name"),
+			Name:  rapid.OneOf(rapid.SampledFrom([]string{"desk-1", "hq/f1", "", " a", "\"", "a\r\nb", "-1", "Büro", "a:b", "'=1", "''@", "0=", "0:"}), rapid.String()).Draw(t, "name"),
 			Time:  wattline.AtMilli(rapid.OneOf(rapid.Int64Range(1_774_699_200_000, 1_774_699_320_000), rapid.Int64Range(946_684_800_000, 4_000_000_000_000)).Draw(t, "time")), // often in the same minute
 			Count: rapid.Int64().Draw(t, "count"), Doubtful: rapid.Bool().Draw(t, "doubtful"),
 			Relay: wattline.RelayOf(rapid.Bool().Draw(t, "relay")),
@@ -169,11 +169,11 @@ func TestCSVReadsBackAsWhatItWas(t *testing.T) {
 		}
 		for i, r := range all {
 			got := records[i+1]
-			name := strings.ReplaceAll(r.Name, "\r\n", "\n")
-			if name != "" && strings.ContainsRune("=+-@\t\r\n", rune(name[0])) {
-				name = "'" + name
+			if got[0] != "" && strings.ContainsRune("=+-@\t\r\n", rune(got[0][0])) {
+				rt.Fatalf("%q is a formula", got[0])
 			}
-			want := []string{name, r.Time.String(), "", strconv.FormatInt(r.Count, 10), "", string(r.Relay), strconv.FormatBool(r.Doubtful)}
+			got[0] = export.CSV.TextOf(got[0])
+			want := []string{strings.ReplaceAll(r.Name, "\r\n", "\n"), r.Time.String(), "", strconv.FormatInt(r.Count, 10), "", string(r.Relay), strconv.FormatBool(r.Doubtful)}
 			if r.PowerW != nil {
 				want[2] = r.PowerW.String()
 			}
@@ -188,6 +188,24 @@ func TestCSVReadsBackAsWhatItWas(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestATextIsKnownByHowAFormatShowsIt(t *testing.T) {
+	for shown, want := range map[export.Format]map[string]string{
+		export.CSV: {
+			"desk-1": "desk-1", "'=x": "=x", "=x": "=x", "''=x": "'=x", "'s-Hertogenbosch": "'s-Hertogenbosch", "'": "'", "": "",
+		},
+		export.SenML: {
+			"hq/f1": "hq/f1", "0::3dx": "=x", "B:c3:bcro": "Büro", "0:3d": "0=", "0:": "", "0:/a": "/a", "a:": "a", "a:xx": "a:xx", "a:4": "a:4",
+		},
+		export.NDJSON: {"'=x": "'=x", "0::3dx": "0::3dx"}, export.Parquet: {"'=x": "'=x"},
+	} {
+		for text, want := range want {
+			if got := shown.TextOf(text); got != want {
+				t.Errorf("%s: %q is %q, not %q", shown, text, got, want)
+			}
+		}
+	}
 }
 
 func TestSenMLResolvesToWhatItWas(t *testing.T) {
@@ -219,6 +237,9 @@ func TestSenMLResolvesToWhatItWas(t *testing.T) {
 					rt.Fatalf("%q and %q are both %q", was, all[found].Name, base)
 				}
 				names[base] = all[found].Name
+				if name := export.SensML.TextOf(strings.TrimSuffix(base, "/")); name != all[found].Name {
+					rt.Fatalf("%q is shown as %q, which is %q", all[found].Name, base, name)
+				}
 				if math.Abs(*r.BaseTime-float64(all[found].Time.UnixMilli())/1000) > 0.0005 {
 					rt.Fatalf("%v is not %v", *r.BaseTime, all[found].Time)
 				}

@@ -130,6 +130,25 @@ func senmlName(text string) string {
 	return name.String()
 }
 
+// textOfSenML is the text of which senmlName makes a name.
+func textOfSenML(name string) string {
+	if rest, is := strings.CutPrefix(name, "0:"); is && (rest == "" || !isAlphanumeric(rest[0])) {
+		name = rest
+	}
+	first, rest, escaped := strings.Cut(name, ":")
+	text := []byte(first)
+	for escaped {
+		first, rest, escaped = strings.Cut(rest, ":")
+		digits := min(2, len(first))
+		coded, err := hex.DecodeString(first[:digits])
+		if err != nil { // not of a name of ours
+			return name
+		}
+		text = append(append(text, coded...), first[digits:]...)
+	}
+	return string(text)
+}
+
 func isSenMLName(text string) bool {
 	if text == "" || !isAlphanumeric(text[0]) {
 		return false
