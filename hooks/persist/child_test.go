@@ -185,6 +185,8 @@ func (b *childBus) Instance() string { return "hook-1" }
 
 func (b *childBus) Announce(string, ...string) {}
 
+func (b *childBus) Instances() []wattline.Presence { return nil }
+
 func (b *childBus) Respond(bus.RespondOptions, bus.Handler) (func(), error) { return func() {}, nil }
 
 func (b *childBus) Subscribe(o bus.SubscribeOptions, handle func(context.Context, bus.Message)) (func(), error) {

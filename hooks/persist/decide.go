@@ -2,6 +2,7 @@ package persist
 
 import (
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -63,6 +64,35 @@ func refusals(err error, batch []wattline.Reading) []refusal {
 		}
 	}
 	return list
+}
+
+// doubt tells whether a store that refuses readings as of the future is behind rather
+// than whoever took them ahead: by the clocks of most collectors their time has come.
+// Such readings are to be tried again, for nobody could tell later that they were good.
+// Where as many say otherwise they are refused, so that one collector whose clock is
+// ahead does not hold up the others.
+func doubt(refused []refusal, instances []wattline.Presence) error {
+	for _, r := range refused {
+		if mayGoAgain(r.reason) {
+			continue
+		}
+		come, ahead := 0, 0
+		for _, p := range instances {
+			switch {
+			case p.Clock.IsZero() || !p.Serves(wattline.RoleCollector, ""):
+			case r.reading.Time.After(p.Clock.Add(store.FutureTolerance)):
+				ahead++
+			default:
+				come++
+			}
+		}
+		if come > ahead {
+			return &store.UnavailableError{Err: fmt.Errorf(
+				"its clock is behind: a reading of %s is refused as of the future, but not by the clocks of %d of %d collectors; set the clocks",
+				r.reading.Time, come, come+ahead)}
+		}
+	}
+	return nil
 }
 
 // newBackoff is the pace of repeated tries.

@@ -21,8 +21,8 @@ func explain(reason string) meaning {
 		meaning
 	}{
 		{ofTheFuture, meaning{
-			"the clock of the collector was ahead when it took the reading",
-			"set that clock and leave the reading: once its time has come it would stand, with what was used long before, among newer ones",
+			"the clock of the collector was ahead when it took the reading, or the store's was behind when it refused it",
+			"set that clock; if it was the store's, send this one again by its id; else leave it: once its time has come it would stand, with what was used long before, among newer ones",
 		}},
 		{"between the years 2000 and 2199", meaning{
 			"the clock of the collector was not set when it took the reading",

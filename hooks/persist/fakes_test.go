@@ -39,6 +39,7 @@ type collector struct {
 	online           bool
 	packs            bool
 	sites            []string
+	ahead            time.Duration // of its clock
 	asked            int
 	// answer replaces the honest one.
 	answer func(wattline.ReplayQuery) (wattline.ReplayPage, error)
@@ -60,6 +61,7 @@ func (c *collector) presence() wattline.Presence {
 	p := wattline.Presence{Instance: c.instance, Status: wattline.PresenceOffline}
 	if c.online {
 		p.Status, p.Roles = wattline.PresenceOnline, []string{wattline.RoleCollector}
+		p.Clock = wattline.At(time.Now().Add(c.ahead))
 		p.Stream, p.Seq, p.Packs, p.Sites = c.stream, uint64(len(c.all)), c.packs, c.sites
 	}
 	return p
@@ -173,6 +175,17 @@ func (b *fakeBus) OnPresence(hear func(wattline.Presence)) {
 
 func (b *fakeBus) Instance() string { return "hook-1" }
 
+func (b *fakeBus) Instances() (live []wattline.Presence) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, c := range b.collectors {
+		if c.online {
+			live = append(live, c.presence())
+		}
+	}
+	return live
+}
+
 func (b *fakeBus) Announce(string, ...string) {}
 
 func (b *fakeBus) Respond(_ bus.RespondOptions, handle bus.Handler) (func(), error) {
@@ -224,7 +237,7 @@ func (b *fakeBus) publish(c *collector, arrives bool) wattline.Reading {
 	b.mu.Lock()
 	n := len(c.all) + 1
 	reading := wattline.Reading{
-		Device: fmt.Sprintf("%s-desk-%d", c.stream, n%5), Time: wattline.At(time.Now().Add(time.Duration(n) * time.Millisecond)),
+		Device: fmt.Sprintf("%s-desk-%d", c.stream, n%5), Time: wattline.At(time.Now().Add(c.ahead + time.Duration(n)*time.Millisecond)),
 		PowerW: wattline.Milli(n), Relay: wattline.RelayOn, Stream: c.stream, Seq: uint64(n),
 	}
 	c.all = append(c.all, reading)

@@ -56,6 +56,7 @@ type Bus interface {
 	Instance() string
 	Announce(role string, sites ...string)
 	OnPresence(hear func(wattline.Presence))
+	Instances() []wattline.Presence
 }
 
 // Store is what the hook needs of store.Store; the errors are those of

@@ -1,6 +1,7 @@
 package persist
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -115,6 +116,9 @@ func (h *Hook) try(ctx context.Context, readings []wattline.Reading) error {
 	defer cancel()
 	begun := time.Now()
 	err := h.options.Store.Write(bounded, readings)
+	if refused := refusals(err, readings); len(refused) > 0 {
+		err = cmp.Or(doubt(refused, h.options.Bus.Instances()), err)
+	}
 	h.metrics.writes.Observe(time.Since(begun).Seconds())
 	what, _ := decide(err)
 	if ctx.Err() == nil || err == nil {
