@@ -70,11 +70,7 @@ func (g *Gateway) applyDevices(c *gin.Context) error {
 		g.refused(c.Request.Context(), g.origin(c), audit.Entry{Action: auditApply}, err)
 		return err
 	}
-	if !g.lists.TryAcquire(1) {
-		return wattline.Errorf(wattline.CodeBusy, "another list is being read; try again soon")
-	}
 	listed, err := g.readList(c)
-	g.lists.Release(1)
 	if err != nil {
 		return err
 	}
@@ -105,10 +101,14 @@ func (g *Gateway) applyDevices(c *gin.Context) error {
 func (g *Gateway) readList(c *gin.Context) ([]config.Listed, error) {
 	const csv = "text/csv"
 	body, err := g.readRaw(c, "application/yaml", csv, "application/json")
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, err
-	case body.kind == csv:
+	}
+	if !g.lists.TryAcquire(1) { // only now: a client may take its time to send the body
+		return nil, wattline.Errorf(wattline.CodeBusy, "another list is being read; try again soon")
+	}
+	defer g.lists.Release(1)
+	if body.kind == csv {
 		return config.ParseDevicesCSV(body.content, g.options.Site)
 	}
 	return config.ParseDevices(body.content, g.options.Site)

@@ -17,12 +17,11 @@ import (
 type background struct {
 	ctx    context.Context
 	cancel context.CancelFunc
-	room   chan struct{}
 	group  sync.WaitGroup
 }
 
-func newBackground(most int) *background {
-	b := &background{room: make(chan struct{}, most)}
+func newBackground() *background {
+	b := &background{}
 	b.ctx, b.cancel = context.WithCancel(context.Background())
 	return b
 }
@@ -36,17 +35,16 @@ func (b *background) stop() {
 // begin carries out a batch in the background, once it is kept on disk. Without an
 // error it has begun.
 func (g *Gateway) begin(c *gin.Context, b batch) error {
-	select {
-	case g.background.room <- struct{}{}:
-	default:
-		return wattline.Errorf(wattline.CodeBusy, "%d requests are carried out in the background already", cap(g.background.room))
+	leave, err := g.places.background.Take(holder(g.who(c)))
+	if err != nil {
+		return err
 	}
 	if err := g.keep(c, b); err != nil {
-		<-g.background.room
+		leave()
 		return err
 	}
 	g.background.group.Go(func() {
-		defer func() { <-g.background.room }()
+		defer leave()
 		g.commandAll(g.background.ctx, b)
 	})
 	return nil

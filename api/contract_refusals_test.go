@@ -3,6 +3,7 @@ package api_test
 import (
 	"context"
 	"encoding/json"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -123,6 +124,7 @@ func everyRefusal(t *testing.T, note func(string, int)) {
 		o.Handler().ServeHTTP(discard{}, request("GET", "/api/v1/components/slow/one", ""))
 	}()
 	<-asked
+	goOn, stranger := slowSignIn(t, o)
 	for id, r := range one {
 		a := o.do(t, r.method, r.target, r.body)
 		if strings.HasPrefix(r.target, "/api/") {
@@ -134,9 +136,27 @@ func everyRefusal(t *testing.T, note func(string, int)) {
 	}
 	close(finish)
 	<-done
+	goOn()
+	<-stranger
 	if a := o.get(t, "/-/healthy"); a.status != http.StatusOK {
 		t.Errorf("after that: %d", a.status)
 	}
+}
+
+// slowSignIn is a stranger who has begun to sign in, and goes on when told.
+func slowSignIn(t *testing.T, o *office) (goOn func(), done chan bool) {
+	t.Helper()
+	body, rest := io.Pipe()
+	r := request(http.MethodPost, "/api/v1/session", "{}")
+	r.Body, r.ContentLength, done = body, 100, make(chan bool)
+	go func() {
+		defer close(done)
+		o.Handler().ServeHTTP(discard{}, r)
+	}()
+	if _, err := io.WriteString(rest, "{"); err != nil { // returns when it is read
+		t.Fatal(err)
+	}
+	return func() { _ = rest.Close() }, done
 }
 
 // discard is a ResponseWriter for answers that nobody looks at.

@@ -106,8 +106,7 @@ func (g *Gateway) listening(c *gin.Context, serve func() error) error {
 		return err
 	}
 	defer leave()
-	g.admitted.Add(-1)
-	defer g.admitted.Add(1)
+	g.leave(c)
 	return serve()
 }
 

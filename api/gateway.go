@@ -34,7 +34,7 @@ type Gateway struct {
 	lists      *semaphore.Weighted
 	engine     *gin.Engine
 	handler    http.Handler // the engine, its answers compressed
-	admitted   atomic.Int64
+	places     places
 	streams    *streams
 	rates      rates
 	refusals   *throttle.Throttle
@@ -68,10 +68,11 @@ func New(options Options) (*Gateway, error) {
 		return nil, err
 	}
 	g.shadow.news = news{g.live, options.Log}
-	g.background, g.handed = newBackground(options.Limits.Background), newHanded()
+	g.places = newPlaces(options.Limits, g.meters.busy)
+	g.background, g.handed = newBackground(), newHanded()
 	g.rates, g.refusals = newRates(options.Limits), newRefusals()
 	g.callbacks = newCallbacks()
-	g.streams = newStreams(options.Limits.Streams, options.Log, options.Metrics)
+	g.streams = newStreams(g.places.answers, options.Log, options.Metrics)
 	if g.engine, err = g.routes(); err != nil {
 		return nil, err
 	}

@@ -36,6 +36,11 @@ func (g *Gateway) guarded(needs access.Action, handle handler) handler {
 		if err := g.rates.take(who.Name); err != nil {
 			return err
 		}
+		leave, err := g.admit(c, who)
+		if err != nil {
+			return err
+		}
+		defer leave()
 		if err := decided(who, needs, wattline.Device{}); err != nil {
 			g.ended(c.Request.Context(), g.origin(c), audit.Entry{Action: "request", Detail: c.Request.Method + " " + c.FullPath()}, err)
 			return err

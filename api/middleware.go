@@ -21,8 +21,8 @@ import (
 
 const requestIDHeader = "X-Request-Id"
 
-// around is what every request goes through: it gets an id, is admitted or
-// refused, recovered from panics, counted, timed and logged.
+// around is what every request goes through: it gets an id, is recovered from panics,
+// counted, timed and logged.
 func (g *Gateway) around(c *gin.Context) {
 	start := time.Now()
 	c.Header(requestIDHeader, requestID(c.Request))
@@ -35,24 +35,13 @@ func (g *Gateway) around(c *gin.Context) {
 	}()
 	g.meters.inFlight.Inc()
 	defer g.meters.inFlight.Dec()
-	if strings.HasPrefix(c.Request.URL.Path, "/api/") { // monitoring goes on when much is asked
-		defer g.admitted.Add(-1)
-		if g.admitted.Add(1) > int64(g.options.Limits.Requests) {
-			g.refuse(c, wattline.Errorf(wattline.CodeBusy, "too many requests at once"))
-			return
-		}
-	}
 	if g.loopback.Load() && !g.knownHost(c.Request.Host) {
-		g.refuse(c, wattline.Errorf(wattline.CodeForbidden,
+		g.writeProblem(c, wattline.Errorf(wattline.CodeForbidden,
 			"the host of the request must be localhost or an address, not %.80q", c.Request.Host))
+		c.Abort()
 		return
 	}
 	c.Next()
-}
-
-func (g *Gateway) refuse(c *gin.Context, err error) {
-	g.writeProblem(c, err)
-	c.Abort()
 }
 
 // withinKey is where a request that another one is made of carries that one's id.
@@ -174,6 +163,7 @@ type meters struct {
 	duration  *telemetry.HistogramVec
 	inFlight  telemetry.Gauge
 	refused   telemetry.Counter
+	busy      *telemetry.CounterVec
 	unaudited telemetry.Counter
 }
 
@@ -189,5 +179,7 @@ func newMeters(registry *telemetry.Registry) *meters {
 		inFlight: registry.Gauge("wattline_api_requests_in_flight", "Requests being served."),
 		refused: registry.Counter("wattline_api_connections_refused_total",
 			"Connections closed at once, because too many are open, or too many of one client."),
+		busy: registry.CounterVec("wattline_api_busy_total",
+			"Requests refused because too many were under way, by what they needed a place among, and whether of one holder or of all.", "places", "of"),
 	}
 }

@@ -93,7 +93,10 @@ type Limits struct {
 	// HeaderTimeout is what a client has for the header of a request, 5 s, and
 	// BodyTimeout for the whole of it, 10 s.
 	HeaderTimeout, BodyTimeout time.Duration
-	// Requests below /api served at once; 512.
+	// Requests below /api served at once, 512; as many again without a token or a
+	// session, such as sign-ins. Of these, of Background and of Streams, a token or a
+	// user may have a quarter, and an eighth is kept for admins of everything. One
+	// network may have a quarter of those without either.
 	Requests int
 	// Devices kept in the shadow; 20,000. As many again may be kept of which
 	// the registry has not told yet.

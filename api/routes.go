@@ -137,7 +137,7 @@ func (g *Gateway) routes() (*gin.Engine, error) {
 		add(r.method, r.path, g.guarded(r.needs, r.handle))
 	}
 	for _, r := range append(g.openRoutes(), g.pageRoutes()...) {
-		add(r.method, r.path, r.handle)
+		add(r.method, r.path, g.open(r.handle))
 	}
 	for _, r := range g.olderRoutes() {
 		add(r.method, r.path, g.guarded(r.needs, r.handle))

@@ -40,10 +40,11 @@ func (s stream[T]) serve(g *Gateway, c *gin.Context) error {
 			Field: "format", Reason: "needs HTTP/1.1, in which a broken answer is noticed; behind nginx, set proxy_http_version 1.1",
 		})
 	}
-	if !g.streams.begin() {
-		return wattline.Errorf(wattline.CodeBusy, "%d long answers are under way already; try again when one has ended, or ask for pages", g.options.Limits.Streams)
+	leave, err := g.places.answers.Take(holder(g.who(c)))
+	if err != nil {
+		return err
 	}
-	defer g.streams.end()
+	defer leave()
 	rights, inView := g.standing(c), g.view(c).holding(s.devices)
 	s.standing = func() error { return cmp.Or(rights(), inView()) }
 	if len(s.parts) == 0 {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/wattline/wattline"
+	"github.com/wattline/wattline/internal/seats"
 	"github.com/wattline/wattline/internal/telemetry"
 )
 
@@ -42,14 +43,14 @@ func (o Options) withDefaults() Options {
 		kept    = 16_384
 		bytes   = 4 << 20
 		backlog = 1024
-		seats   = 4096
+		places  = 4096
 		each    = 256
 		pause   = 30 * time.Millisecond
 	)
 	return Options{
 		Events: cmp.Or(o.Events, kept), Bytes: cmp.Or(o.Bytes, bytes),
 		Backlog: cmp.Or(o.Backlog, backlog), Slow: cmp.Or(o.Slow, time.Minute),
-		Seats: cmp.Or(o.Seats, seats), SeatsEach: cmp.Or(o.SeatsEach, each),
+		Seats: cmp.Or(o.Seats, places), SeatsEach: cmp.Or(o.SeatsEach, each),
 		Stall: cmp.Or(o.Stall, 30*time.Second), Pause: cmp.Or(o.Pause, pause),
 		Heartbeat: cmp.Or(o.Heartbeat, 15*time.Second), Metrics: o.Metrics,
 	}
@@ -61,7 +62,7 @@ type Hub struct {
 	options Options
 	ids     ids
 	meters  meters
-	seats   seats
+	seats   *seats.Seats
 	buffers sync.Pool
 	// sessions is how many there ever were.
 	sessions atomic.Uint64
@@ -84,10 +85,16 @@ func New(options Options) (*Hub, error) {
 	h := &Hub{
 		options: options, ids: made, ring: newRing(options.Events, options.Bytes),
 		subjects: map[string]*subject{}, news: make(chan struct{}),
-		seats: seats{most: options.Seats, each: options.SeatsEach, taken: map[string]int{}},
 	}
 	h.buffers.New = func() any { return new([]byte) }
-	h.meters = newMeters(options.Metrics, &h.seats)
+	h.meters = newMeters(options.Metrics)
+	h.seats = seats.New(seats.Options{
+		What: "live connections are open", All: options.Seats, Each: options.SeatsEach,
+		Refused: func(seats.Limit) { h.meters.refused.Inc() },
+	})
+	options.Metrics.GaugeFunc("wattline_live_subscribers", "Clients that listen to live events.", func() float64 {
+		return float64(h.seats.Taken())
+	})
 	return h, nil
 }
 
@@ -176,15 +183,13 @@ func (h *Hub) push(e *event) {
 // End has every connection end and lets no more begin. It returns when the last one
 // has ended, or with the context.
 func (h *Hub) End(ctx context.Context) {
-	h.seats.close()
+	ended := h.seats.Close()
 	h.mu.Lock()
 	if !h.ended {
 		h.ended = true
 		close(h.news)
 	}
 	h.mu.Unlock()
-	ended := make(chan struct{})
-	go func() { h.seats.open.Wait(); close(ended) }()
 	select {
 	case <-ended:
 	case <-ctx.Done():

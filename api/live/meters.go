@@ -11,10 +11,7 @@ type meters struct {
 	refused telemetry.Counter
 }
 
-func newMeters(registry *telemetry.Registry, seats *seats) meters {
-	registry.GaugeFunc("wattline_live_subscribers", "Clients that listen to live events.", func() float64 {
-		return float64(seats.count())
-	})
+func newMeters(registry *telemetry.Registry) meters {
 	return meters{
 		events: registry.CounterVec("wattline_live_events_total",
 			"Events encoded for whoever listens, by type; each once, however many listen.", "type"),
