@@ -134,7 +134,7 @@ func (a *Archive) openAll(ctx context.Context) (err error) {
 		return err
 	}
 	a.keeper = quarters.New(quarters.Options{
-		Kept: a.records, Raw: readings{a}, Parallel: runtime.GOMAXPROCS(0), Retention: a.options.Retention,
+		Kept: a.records, Raw: readings{a}, Parallel: runtime.GOMAXPROCS(0),
 		Now: a.now, Log: a.log, Metrics: a.options.Metrics,
 	})
 	a.records.lost = a.keeper.Lose

@@ -35,9 +35,6 @@ func (s *Store) Summaries(ctx context.Context, q store.SummaryQuery) ([]store.Se
 
 // keeper is one of the two of a store: one seals, and remembers the marks of what
 // it is about to seal; the other one answers questions meanwhile.
-//
-// It need not know of a retention: InfluxDB drops whole days or hours, so that of a
-// quarter-hour all readings are there or none.
 func (s *Store) keeper(kept *records) *quarters.Keeper {
 	return quarters.New(quarters.Options{
 		Kept: kept, Raw: rawReadings{s}, Chunk: keeperDevices, Parallel: keeperParallel,

@@ -81,7 +81,8 @@ func (k *Keeper) adopt(ctx context.Context, day Day, spans map[string][]store.Sp
 }
 
 // adopt takes those of which more readings were summarized than the record and the
-// readings that are known here account for.
+// readings that are known here account for, and seals those of which as many were as the
+// record has.
 func (r *Record) adopt(spans, known []store.Span) Set {
 	counts := map[int]int64{}
 	for _, span := range known {
@@ -90,7 +91,8 @@ func (r *Record) adopt(spans, known []store.Span) Set {
 	var adopted Set
 	for _, span := range spans {
 		q := quarterOf(span.Start.UnixMilli())
-		if span.Summary.Count > max(counts[q], r.Quarters[q].Count) || span.Summary.Count > counts[q] && !r.Sealed.Has(q) {
+		n, has := span.Summary.Count, r.Quarters[q].Count
+		if n > max(counts[q], has) || n > counts[q] && n == has && !r.Sealed.Has(q) {
 			r.Quarters[q] = span.Summary
 			r.Sealed.Add(q)
 			adopted.Add(q)

@@ -124,6 +124,27 @@ func TestAdoptedQuarterHoursGiveWayToReadings(t *testing.T) {
 	})
 }
 
+func TestAdoptedQuarterHoursLoseNothingToLateReadings(t *testing.T) {
+	inAdopter(t, func(a *adopter) {
+		a.none(a.Adopt(a.Context(), a.series))
+		a.begin()
+		a.writeLate(past("a", a.readings[100].Time.Add(time.Minute), 2))
+		a.pass(24 * time.Hour)
+		a.answers(a.series)
+		// The last quarter-hour of the device goes on beyond what was adopted.
+		last := a.readings[999]
+		last.Time = wattline.At(last.Time.Add(time.Second))
+		a.writeLate([]wattline.Reading{last})
+		a.pass(24 * time.Hour)
+		grown := a.summaries(append([]wattline.Reading{last}, a.readings...))
+		a.answers(grown)
+		a.writeLate(past("a", last.Time.Add(-3*time.Second), 1))
+		a.none(a.Adopt(a.Context(), a.series)) // which knows less
+		a.pass(24 * time.Hour)
+		a.answers(grown)
+	})
+}
+
 func TestWhatCannotBeAQuarterHourIsNotAdopted(t *testing.T) {
 	inAdopter(t, func(a *adopter) {
 		span := a.series[0].Spans[0]

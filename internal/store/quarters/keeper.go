@@ -24,9 +24,6 @@ type Options struct {
 	// Chunk is how many devices are asked for at once, and Parallel how many such
 	// questions of one Summaries run at once; 64 and 1 if 0.
 	Chunk, Parallel int
-	// Retention is for how long readings are kept for certain; 0 for ever. What is
-	// sealed of the time before is never made anew.
-	Retention time.Duration
 	// Now is the clock; time.Now if nil.
 	Now     func() time.Time
 	Log     *slog.Logger

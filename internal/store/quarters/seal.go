@@ -36,17 +36,6 @@ func ended(day Day, limit int64) Set {
 	return set
 }
 
-// begun are the quarter-hours of a day that begin before an instant.
-func begun(day Day, instant int64) Set { return ended(day, instant-1+quartMS) }
-
-// horizon is from when on readings are kept for certain.
-func (k *Keeper) horizon() int64 {
-	if k.options.Retention <= 0 {
-		return oldest
-	}
-	return k.now() - k.options.Retention.Milliseconds()
-}
-
 // draft is a record in the making.
 type draft struct {
 	Record
@@ -111,13 +100,10 @@ func (k *Keeper) load(ctx context.Context, j job) (map[deviceDay]*draft, error) 
 		one.Record = *record
 		return nil
 	})
-	horizon := k.horizon()
 	for name, one := range drafts {
 		one.anew = one.anew || k.gate.isAnew(name)
 		one.due = ended(name.day, j.limit)
-		if j.anew || one.anew {
-			one.due = one.due.Without(begun(name.day, horizon).And(one.Sealed))
-		} else {
+		if !j.anew && !one.anew {
 			one.due = one.due.Without(one.Sealed)
 		}
 	}
@@ -183,8 +169,8 @@ func (k *Keeper) keep(ctx context.Context, drafts map[deviceDay]*draft) (store.R
 }
 
 // amend seals the quarter-hours that are due with what the readings say of them,
-// and counts those that were not sealed, and those that were sealed otherwise. What is
-// known of a quarter-hour without readings stays: they are past their retention.
+// and counts those that were not sealed, and those that were sealed otherwise. See
+// renewed for what is known of readings that are gone.
 func (r *Record) amend(spans []store.Span, due Set) (made, mended int) {
 	for q := range PerDay {
 		if !due.Has(q) {
@@ -195,9 +181,7 @@ func (r *Record) amend(spans []store.Span, due Set) (made, mended int) {
 		if i, ok := slices.BinarySearchFunc(spans, start, func(s store.Span, at time.Time) int { return s.Start.Compare(at) }); ok {
 			said = spans[i].Summary
 		}
-		if said.Count == 0 {
-			said = r.Quarters[q]
-		}
+		said = renewed(r.Quarters[q], said)
 		switch {
 		case !r.Sealed.Has(q):
 			made++
@@ -208,4 +192,27 @@ func (r *Record) amend(spans []store.Span, due Set) (made, mended int) {
 		r.Sealed.Add(q)
 	}
 	return made, mended
+}
+
+// renewed is what is to be known of a quarter-hour of which a record knows something
+// and the readings, as far as they are still kept, say something. Where some are gone
+// the record stays, and what came late is added if it lies outside of what the record
+// knows; within, it may be one that was counted.
+func renewed(known, said wattline.Summary) wattline.Summary {
+	switch {
+	case said.Count == 0:
+		return known
+	case known.Count == 0, holds(said, known):
+		return said
+	case said.First.Time.After(known.Last.Time.Time):
+		return known.Merge(said)
+	case said.Last.Time.Before(known.First.Time.Time):
+		return said.Merge(known)
+	}
+	return known
+}
+
+// holds tells whether a summary may be of all the readings of another, and more.
+func holds(s, other wattline.Summary) bool {
+	return s.Count >= other.Count && !s.First.Time.After(other.First.Time.Time) && !s.Last.Time.Before(other.Last.Time.Time)
 }

@@ -130,8 +130,8 @@ func (k *Keeper) findFrontier(ctx context.Context, devices []string) error {
 }
 
 // Rebuild makes records anew, where readings are kept: see store.Store. What a
-// record says of a quarter-hour of which no reading is kept stays. It is for the
-// process that writes.
+// record says of a quarter-hour of which readings are past their retention stays. It is
+// for the process that writes.
 func (k *Keeper) Rebuild(ctx context.Context, query store.RebuildQuery) (store.Rebuilt, error) {
 	var all store.Rebuilt
 	if err := query.Validate(); err != nil {

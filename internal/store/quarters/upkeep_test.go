@@ -364,3 +364,40 @@ func TestQuarterHoursOutliveTheirReadings(t *testing.T) {
 		o.asks(noon().AddDate(0, 0, -60), noon(), "a", "b")
 	})
 }
+
+func TestAQuarterHourWhoseReadingsAreGoneLosesNothingToALateOne(t *testing.T) {
+	old := noon().AddDate(0, 0, -20)
+	within := func(o *office, late ...wattline.Reading) {
+		if err := o.kept.write(o.Context(), late); err != nil {
+			o.Fatal(err)
+		}
+	}
+	for name, c := range map[string]struct {
+		offset time.Duration
+		write  func(*office, ...wattline.Reading)
+	}{
+		"which is left out, if it may be one that was counted": {5*time.Minute + time.Second, within},
+		"which is left out, if it is one that was counted":     {13 * time.Minute, within},
+		"which is added, if it comes before them":              {time.Minute, (*office).write},
+		"which is added, if it comes after them":               {14 * time.Minute, (*office).write},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inOffice(t, func(o *office) {
+				o.read("a", old.Add(2*time.Minute), old.Add(14*time.Minute))
+				o.read("a", noon().AddDate(0, 0, -1), noon())
+				o.begin()
+				o.pass(time.Hour)
+				o.raw.forget(noon().AddDate(0, 0, -10))
+				late := reading("a", old.Add(c.offset))
+				late.CoversS = 0 // nobody was watching before it
+				c.write(o, late)
+				o.pass(time.Hour)
+				o.asks(old.AddDate(0, 0, -1), noon(), "a")
+				if _, err := o.Rebuild(o.Context(), store.RebuildQuery{Devices: []string{"a"}, From: old, To: noon()}); err != nil {
+					o.Fatal(err)
+				}
+				o.asks(old.AddDate(0, 0, -1), noon(), "a")
+			})
+		})
+	}
+}

@@ -107,10 +107,11 @@ func (s *suite) namesDevices(t *testing.T) {
 }
 
 // Outlives holds a store to what it promises of quarter-hours: when the readings
-// before an instant are gone, questions at quarter-hours are answered as before.
-// open opens an empty store; forget makes it keep its quarter-hours up to date and
-// then drop at least the readings before an instant, some of those after it at
-// most.
+// before an instant are gone, questions at quarter-hours are answered as before, and
+// readings that come later still take nothing away. open opens an empty store; forget
+// makes it keep its quarter-hours up to date and then drop at least the readings before
+// an instant, some of those after it at most; what it returns takes readings of that
+// time again.
 func Outlives(t *testing.T, open func(*testing.T) store.Store, forget func(before time.Time) store.Store) {
 	t.Helper()
 	model, tested := NewMemory(), open(t)
@@ -137,7 +138,7 @@ func Outlives(t *testing.T, open func(*testing.T) store.Store, forget func(befor
 	if named, err := tested.Devices(t.Context()); err != nil || !slices.Equal(named, devices) {
 		t.Errorf("devices %v: %v", named, err)
 	}
-	rapid.Check(t, func(t *rapid.T) {
+	answers := func(t *rapid.T) {
 		query := SummaryQuestion(t, devices, nil)
 		query.From, query.To = query.From.Truncate(store.QuarterHour), query.To.Truncate(store.QuarterHour).Add(store.QuarterHour)
 		want, err := model.Summaries(t.Context(), query)
@@ -155,5 +156,40 @@ func Outlives(t *testing.T, open func(*testing.T) store.Store, forget func(befor
 		if err != nil {
 			t.Fatal(err)
 		}
-	})
+	}
+	rapid.Check(t, answers)
+	visit(t, devices, model, tested)
+	rapid.Check(t, answers)
+}
+
+// visit writes one reading to each quarter-hour whose readings are gone: the last of
+// them once more, or one that comes after it.
+func visit(t *testing.T, devices []string, model, tested store.Store) {
+	t.Helper()
+	gone, err := model.Readings(t.Context(), store.Query{Devices: devices, From: base().AddDate(0, 0, -1), To: base().AddDate(0, 0, 90), Limit: store.MaxLimit})
+	if err != nil || len(gone) == 0 {
+		t.Fatal(len(gone), err)
+	}
+	quarterOf := func(r wattline.Reading) time.Time { return r.Time.Truncate(store.QuarterHour) }
+	for i, late := range gone {
+		if i+1 < len(gone) && gone[i+1].Device == late.Device && quarterOf(gone[i+1]).Equal(quarterOf(late)) {
+			continue
+		}
+		stores := []store.Store{tested}
+		if later := late; i%2 == 0 {
+			later.Time = wattline.At(late.Time.Add(time.Millisecond))
+			if quarterOf(later).Equal(quarterOf(late)) {
+				late, stores = later, append(stores, model)
+			}
+		}
+		for _, s := range stores {
+			if err := s.Write(t.Context(), []wattline.Reading{late}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	_, err = tested.Rebuild(t.Context(), store.RebuildQuery{Devices: devices, From: base().AddDate(0, 0, -1), To: base().AddDate(0, 0, 90)})
+	if err != nil {
+		t.Fatal(err)
+	}
 }
