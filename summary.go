@@ -21,10 +21,14 @@ type Summary struct {
 	// Gaps is the number of readings that cover nothing.
 	Gaps int64 `json:"gaps"`
 	// GapWh and GapS are the energy and the time between two readings of the
-	// span of which the later covers nothing: used while nobody was reading. The
-	// gap before First is not among them; merging with the span before adds it.
-	GapWh Milli `json:"gap_wh"`
-	GapS  Milli `json:"gap_s"`
+	// span of which the later covers nothing: used while nobody was reading. FellWh
+	// is by how much the counter fell in those in which it began anew, and nothing is
+	// taken to have been used: Last.EnergyWh less First.EnergyWh, and FellWh, is what
+	// was used. None is negative. The gap before First is not among them; merging with
+	// the span before adds it.
+	GapWh  Milli `json:"gap_wh"`
+	FellWh Milli `json:"fell_wh"`
+	GapS   Milli `json:"gap_s"`
 	// First and Last are the ends; meaningless where Count is 0.
 	First Point `json:"first"`
 	Last  Point `json:"last"`
@@ -82,6 +86,14 @@ func Summarize(r Reading) Summary {
 	return s
 }
 
+// AddGap adds a gap between two readings of the span: what the counter rose in it,
+// in Wh and below 0 if it fell, and how many seconds it took.
+func (s *Summary) AddGap(roseWh, tookS Milli) {
+	s.GapWh += max(0, roseWh)
+	s.FellWh += max(0, -roseWh)
+	s.GapS += tookS
+}
+
 // Merge is the summary of this span and a later one together.
 func (s Summary) Merge(later Summary) Summary {
 	switch {
@@ -95,6 +107,7 @@ func (s Summary) Merge(later Summary) Summary {
 		CoveredS: s.CoveredS + later.CoveredS,
 		Gaps:     s.Gaps + later.Gaps,
 		GapWh:    s.GapWh + later.GapWh,
+		FellWh:   s.FellWh + later.FellWh,
 		GapS:     s.GapS + later.GapS,
 		First:    s.First,
 		Last:     later.Last,
@@ -103,8 +116,7 @@ func (s Summary) Merge(later Summary) Summary {
 		Values:   s.Values.merge(later.Values),
 	}
 	if later.First.CoversS == 0 {
-		merged.GapWh += later.First.EnergyWh - s.Last.EnergyWh
-		merged.GapS += Milli(later.First.Time.Sub(s.Last.Time.Time).Milliseconds())
+		merged.AddGap(later.First.EnergyWh-s.Last.EnergyWh, Milli(later.First.Time.Sub(s.Last.Time.Time).Milliseconds()))
 	}
 	return merged
 }

@@ -64,18 +64,20 @@ func useOf(w *wattline.Summary, within span, last, next *wattline.Point) use {
 	u.energy = counterAt(within.end, final, next) - counterAt(within.start, last, first)
 	// What was observed begins and ends with the window, or within it.
 	began, ended := within.start, within.end
-	var before, inside wattline.Milli // in the gaps
-	if w != nil {
-		inside = w.GapWh
-	}
+	var unread, fell wattline.Milli // in the gaps
 	if last == nil || !store.CoversEdge(*first, within.start) {
 		began = first.Time.Time
-		before = first.EnergyWh - counterAt(within.start, last, first)
+		before := first.EnergyWh - counterAt(within.start, last, first)
+		unread, fell = max(0, before), max(0, -before)
 	}
-	u.observed = u.energy - before - inside
+	if w != nil {
+		unread += w.GapWh
+		fell += w.FellWh
+	}
 	// A counter that fell while nobody was reading has begun anew: nothing was used.
-	u.energy -= min(0, before) + min(0, inside)
-	u.estimated = u.energy > u.observed || before < 0 || inside < 0
+	u.energy += fell
+	u.observed = u.energy - unread
+	u.estimated = unread > 0 || fell > 0
 	if !reachesEnd {
 		ended = final.Time.Time
 	}

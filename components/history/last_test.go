@@ -84,4 +84,16 @@ func TestACounterThatBeganAnewTakesNothingBack(t *testing.T) {
 	if diff := cmp.Diff(want, show(page.Rows)); diff != "" {
 		t.Error(diff)
 	}
+	t.Run("nor of the energy beside it in a longer window", func(t *testing.T) {
+		query := hours(morning, 2, wattline.Group{Name: "all", Devices: []string{"a"}})
+		query.Window = wattline.WindowDay
+		page, err := ask[wattline.ConsumptionPage](t, newHistory(kept), "consumption", query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := []string{"08:00 all energy=388002 mean=21 min=0 max=0 coverage=0.166 estimated"}
+		if diff := cmp.Diff(want, show(page.Rows)); diff != "" {
+			t.Error(diff)
+		}
+	})
 }

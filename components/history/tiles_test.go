@@ -12,7 +12,8 @@ import (
 	"github.com/wattline/wattline/internal/store/storetest"
 )
 
-// scattered draws readings of a device, whole and with gaps.
+// scattered draws readings of a device, whole and with gaps, after some of which its
+// counter has begun anew.
 func scattered(t *rapid.T, device string) (readings []wattline.Reading) {
 	at, energy := morning, wattline.Milli(5_000_000)
 	longest := rapid.SampledFrom([]int64{60_000, 7_200_000, 20 * 86_400_000}).Draw(t, "longest pause")
@@ -23,6 +24,8 @@ func scattered(t *rapid.T, device string) (readings []wattline.Reading) {
 		covers := wattline.Milli(0)
 		if len(readings) > 0 && pause < 3*time.Hour && rapid.IntRange(0, 4).Draw(t, "observed") > 0 {
 			covers = wattline.Milli(pause.Milliseconds())
+		} else if rapid.IntRange(0, 3).Draw(t, "begins anew") == 3 {
+			energy = wattline.Milli(rapid.Int64Range(0, int64(energy)).Draw(t, "energy anew"))
 		}
 		readings = append(readings, wattline.Reading{
 			Device: device, Time: wattline.At(at), EnergyWh: energy, MeterWh: energy, CoversS: covers,

@@ -91,8 +91,7 @@ func (t *tally) add(r *reader) {
 		t.firstAt, t.firstEnergy, t.firstCovers = r.at, energy, covers
 		t.now.MinW, t.now.MaxW = power, power
 	} else if covers == 0 {
-		t.now.GapWh += energy - t.energy
-		t.now.GapS += wattline.Milli(r.at - t.lastAt)
+		t.now.AddGap(energy-t.energy, wattline.Milli(r.at-t.lastAt))
 	}
 	if covers == 0 {
 		t.now.Gaps++

@@ -114,8 +114,7 @@ func (s *Store) byReadings(ctx context.Context, f *findings, due map[stretch][]s
 		}
 		for _, q := range some {
 			for _, device := range q.Devices {
-				w := f.spans[device][q.From.UnixMilli()]
-				w.GapWh, w.GapS, w.Values.OnS = found[device].between(q.From, q.To)
+				found[device].between(q.From, q.To, &f.spans[device][q.From.UnixMilli()].Summary)
 			}
 		}
 	}
@@ -169,9 +168,10 @@ func (m *moment) take(field string, value any) (err error) {
 	return err
 }
 
-// between adds up what happened in a stretch.
-func (m moments) between(from, to time.Time) (gapWh, gapS, onS wattline.Milli) {
+// between adds up what happened in a stretch, into its summary.
+func (m moments) between(from, to time.Time, s *wattline.Summary) {
 	const all = 3
+	s.GapWh, s.FellWh, s.GapS, s.Values.OnS = 0, 0, 0, 0
 	var before int64
 	for _, at := range slices.Sorted(maps.Keys(m)) {
 		one := m[at]
@@ -179,13 +179,11 @@ func (m moments) between(from, to time.Time) (gapWh, gapS, onS wattline.Milli) {
 			continue
 		}
 		if before > 0 && one.covers == 0 {
-			gapWh += one.energy - m[before].energy
-			gapS += wattline.Milli(at - before)
+			s.AddGap(one.energy-m[before].energy, wattline.Milli(at-before))
 		}
 		if one.on {
-			onS += one.covers
+			s.Values.OnS += one.covers
 		}
 		before = at
 	}
-	return gapWh, gapS, onS
 }

@@ -19,8 +19,11 @@ import (
 // Numbers are varints of differences to what is likely, modulo 2^64, so that
 // every summary comes back as it was, likely or not. The values come last so that
 // who does not want them need not read them.
+//
+// A level of withoutFalls, which is still read, has no FellWh: it is taken from GapWh.
 const (
-	codecVersion  = 1
+	codecVersion  = 2
+	withoutFalls  = 1
 	checksumBytes = 4
 )
 
@@ -65,10 +68,10 @@ func decode(cells []wattline.Summary, data []byte, of part) error {
 	if content < 1 || crc32.ChecksumIEEE(data[:content]) != binary.LittleEndian.Uint32(data[content:]) {
 		return errChecksum
 	}
-	if data[0] != codecVersion {
+	if data[0] != codecVersion && data[0] != withoutFalls {
 		return errVersion
 	}
-	d := decoder{data: data[1:content]}
+	d := decoder{version: data[0], data: data[1:content]}
 	n := d.unsigned()
 	if n < 0 || n > int64(len(cells)) {
 		return errContent
@@ -120,6 +123,7 @@ func (e *encoder) core(s *wattline.Summary, start int64, before *likely) {
 	if s.Gaps != 0 {
 		e.unsigned(int64(s.GapS))
 		e.unsigned(int64(s.GapWh))
+		e.unsigned(int64(s.FellWh))
 	}
 	e.signed(int64(s.First.CoversS - before.covers))
 	e.signed(int64(s.Last.CoversS - s.First.CoversS))
@@ -161,8 +165,9 @@ func (e *encoder) stats(count int64, s *wattline.Stats) {
 const more = 0x80
 
 type decoder struct {
-	data   []byte
-	failed bool
+	version byte
+	data    []byte
+	failed  bool
 }
 
 func (d *decoder) unsigned() int64 {
@@ -202,8 +207,7 @@ func (d *decoder) core(s *wattline.Summary, within span, before *likely) {
 	last := first + d.unsigned()
 	s.Gaps = d.unsigned()
 	if s.Gaps != 0 {
-		s.GapS = wattline.Milli(d.unsigned())
-		s.GapWh = wattline.Milli(d.unsigned())
+		d.gaps(s)
 	}
 	if first < within.from || last < first || last >= within.to || s.Count < 0 || s.Count > last-first+1 || s.Gaps < 0 || s.Gaps > s.Count {
 		d.failed = true
@@ -218,6 +222,15 @@ func (d *decoder) core(s *wattline.Summary, within span, before *likely) {
 	s.MinW = before.power + wattline.Milli(d.signed())
 	s.MaxW = s.MinW + wattline.Milli(d.unsigned())
 	before.covers, before.energy, before.power = s.Last.CoversS, s.Last.EnergyWh, s.MinW
+}
+
+func (d *decoder) gaps(s *wattline.Summary) {
+	tookS, roseWh := wattline.Milli(d.unsigned()), wattline.Milli(d.unsigned())
+	if d.version == withoutFalls {
+		s.AddGap(roseWh, tookS)
+		return
+	}
+	s.GapS, s.GapWh, s.FellWh = tookS, roseWh, wattline.Milli(d.unsigned())
 }
 
 func (d *decoder) values(s *wattline.Summary, before *likely) {

@@ -2,6 +2,7 @@ package quarters_test
 
 import (
 	"bytes"
+	"encoding/base64"
 	"testing"
 	"time"
 
@@ -73,7 +74,7 @@ func summary(t *rapid.T, start time.Time, long time.Duration) wattline.Summary {
 	}
 	s.Values.Power.Min, s.Values.Power.Max = s.MinW, s.MaxW
 	if s.Gaps = rapid.Int64Range(0, s.Count).Draw(t, "gaps"); s.Gaps > 0 {
-		s.GapS, s.GapWh = milli(t, "gap s"), milli(t, "gap wh")
+		s.GapS, s.GapWh, s.FellWh = milli(t, "gap s"), milli(t, "gap wh"), milli(t, "fell wh")
 	}
 	return s
 }
@@ -95,6 +96,32 @@ func TestEveryRecordComesBackAsItWas(t *testing.T) {
 			t.Fatalf("-was +is:\n%s", diff)
 		}
 	})
+}
+
+func TestARecordFromBeforeFallsWereKeptApartTellsThemWhereNothingElseWasInTheGap(t *testing.T) {
+	level, err := base64.StdEncoding.DecodeString("AQIC4NQDgNMOAYDTDsjGmY/+/////wHAqQe/qQcAgMHN4QPIxpmP/v////8BwKkHAALg1APgzS8B4M0v" +
+		"gK3iBMCpB7+pBwDQD4Ct4gQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAADsb1Hn")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &quarters.Record{Device: "a", Day: today()}
+	for _, one := range []struct {
+		minute           int
+		energyWh, covers wattline.Milli
+	}{{1, 505_000_000, 60_000}, {5, 5_000, 0}, {16, 6_000, 60_000}, {29, 10_006_000, 0}} {
+		q := one.minute / 15
+		want.Quarters[q] = want.Quarters[q].Merge(wattline.Summarize(wattline.Reading{
+			Time: wattline.At(today().Start().Add(time.Duration(one.minute) * time.Minute)), EnergyWh: one.energyWh, CoversS: one.covers,
+			PowerW: 60_000, Relay: wattline.RelayOn,
+		}))
+	}
+	got, err := quarters.Unpack(&quarters.Packed{Device: "a", Day: today(), QuarterLevel: level})
+	if diff := cmp.Diff(want, got); err != nil || diff != "" {
+		t.Errorf("%v; -want +got:\n%s", err, diff)
+	}
+	if fell := got.Quarters[0].FellWh; fell != 505_000_000-5_000 {
+		t.Errorf("the counter fell by %v", fell)
+	}
 }
 
 func TestASpoiledRecordIsAnError(t *testing.T) {
