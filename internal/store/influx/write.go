@@ -24,7 +24,10 @@ func (s *Store) Write(ctx context.Context, readings []wattline.Reading) error {
 	}
 	batch := s.takeLines(len(readings))
 	defer s.lines.Put(batch)
-	refused := batch.encode(readings, time.Now())
+	refused, err := s.encode(ctx, batch, readings)
+	if err != nil {
+		return err
+	}
 	more, err := s.write(ctx, *batch)
 	// Even a write that failed may have been taken in part.
 	if unsealed := s.unseal(ctx, batch.without(more).lateDays(readings, s.clock.now())); err == nil {
@@ -56,12 +59,25 @@ func (s *Store) takeLines(n int) *lines {
 	if !ok || cap(used.each) < n {
 		used = &lines{make([]byte, 0, n*bytesPerLine), make([]line, 0, n)}
 	}
-	used.text, used.each = used.text[:0], used.each[:0]
 	return used
+}
+
+// encode makes lines of the readings. Before it refuses one, the server is asked for
+// the time: this host's clock may have been set, or be wrong, since it last answered.
+func (s *Store) encode(ctx context.Context, batch *lines, readings []wattline.Reading) ([]store.RefusedReading, error) {
+	refused := batch.encode(readings, s.clock.now())
+	if len(refused) == 0 {
+		return nil, nil
+	}
+	if err := s.send(ctx, nil); err != nil {
+		return nil, s.classify(err)
+	}
+	return batch.encode(readings, s.clock.now()), nil
 }
 
 // encode makes lines of the readings but those that no store takes.
 func (l *lines) encode(readings []wattline.Reading, now time.Time) (refused []store.RefusedReading) {
+	l.text, l.each = l.text[:0], l.each[:0]
 	for i := range readings {
 		if reason := store.Refusal(readings[i], now, 0); reason != "" {
 			refused = append(refused, store.RefusedReading{Index: i, Reason: reason})
