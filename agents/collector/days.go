@@ -27,6 +27,9 @@ const (
 	askedAgain    = time.Hour
 	askedAtMost   = 10 * time.Minute
 	maxClockError = 2 * time.Minute
+	// daysPatience is how long the reading after an outage waits for them: a plug that
+	// got its power back has to find a time server first. Its counter goes on meanwhile.
+	daysPatience = 2 * time.Minute
 	// maxDayWh is what a plug can at most give on a day of 25 hours.
 	maxDayWh = 25 * maxPlausibleW
 )
@@ -42,6 +45,17 @@ func daysDue(next *counted) bool {
 // followsOutage: nobody read the plug for a while, or it had lost its power.
 func (c *counted) followsOutage() bool {
 	return c.Quality&(wattline.QualityAfterGap|wattline.QualityMeterReset) != 0
+}
+
+// awaitsDays tells whether a reading is to wait for the statistics, for they are asked
+// about an outage only at its end: of a plug that knew the time before, the counter
+// began anew, or a day ended, while nobody read it.
+func (c *counted) awaitsDays(from *counted) bool {
+	if from == nil || from.mark.zone == "" || c.CoversS > 0 || c.replaces(*from) {
+		return false
+	}
+	zone, err := time.LoadLocation(from.mark.zone)
+	return c.anew || err == nil && kasa.DateOf(from.Time.Time, zone) != kasa.DateOf(c.Time.Time, zone)
 }
 
 // trustworthy tells whether statistics are of days that are known: those of a clock

@@ -37,6 +37,9 @@ type poller struct {
 	begun       bool
 	pastAsked   time.Time
 	pastUnknown bool
+	// daysAwaited is since when the reading after an outage waits for the plug's own
+	// statistics; zero if none does.
+	daysAwaited time.Time
 	// swapped limits how often is said that another plug answers.
 	swapped rate.Sometimes
 

@@ -30,9 +30,9 @@ func (p *poller) record(ctx context.Context, m kasa.Measurement) (*wattline.Read
 			p.log.Info("another plug answers for the device", "device", p.device.ID, "was", p.previous.plug, "is", next.plug)
 		})
 	}
-	readings, err := p.askDays(ctx, &next)
-	if err != nil {
-		return nil, err
+	readings, ok := p.askDays(ctx, &next)
+	if !ok {
+		return nil, ctx.Err()
 	}
 	readings = append(readings, next.Reading)
 	memo, err := next.memo()
@@ -51,7 +51,7 @@ func (p *poller) record(ctx context.Context, m kasa.Measurement) (*wattline.Read
 	// Readings of days gone by are not news: who stores them finds the gap in the
 	// numbers and asks.
 	newest := numbered[len(numbered)-1]
-	p.previous, p.lastPace = &next, p.pace(time.Now())
+	p.previous, p.lastPace, p.daysAwaited = &next, p.pace(time.Now()), time.Time{}
 	p.retain(ctx, wattline.Topic{Kind: wattline.TopicData, Site: p.device.Site, Device: p.device.ID}, newest)
 	return &newest, nil
 }
@@ -62,11 +62,11 @@ func (p *poller) subject() subject {
 
 // askDays completes a reading by the plug's own statistics where they are due, and
 // gives the readings that belong before it. Without an answer all stays as it is
-// until they are due again. It is an error only if the caller gave up: the next poll
-// finds the same outage.
-func (p *poller) askDays(ctx context.Context, next *counted) ([]wattline.Reading, error) {
+// until they are due again. It is false if the reading has to wait for them, or the
+// caller gave up: the next poll finds the same outage.
+func (p *poller) askDays(ctx context.Context, next *counted) ([]wattline.Reading, bool) {
 	if !daysDue(next) {
-		return nil, nil
+		return nil, true
 	}
 	since := next.Time
 	if p.previous != nil {
@@ -79,20 +79,33 @@ func (p *poller) askDays(ctx context.Context, next *counted) ([]wattline.Reading
 	defer cancel()
 	days, err := p.options.Plugs.Days(asking, p.target, since.Time)
 	if ctx.Err() != nil {
-		return nil, ctx.Err()
-	}
-	if err != nil {
-		next.mark.asked = next.Time
-		p.metrics.days.WithLabelValues("failed").Inc()
-		p.log.Debug("statistics of the plug are not to be had", "device", p.device.ID, "error", err)
-		return nil, nil
+		return nil, false
 	}
 	result := "ok"
-	if !trustworthy(days) {
+	switch {
+	case err != nil:
+		result = "failed"
+		p.log.Debug("statistics of the plug are not to be had", "device", p.device.ID, "error", err)
+	case !trustworthy(days):
 		result = "wrong_clock"
 	}
 	p.metrics.days.WithLabelValues(result).Inc()
-	return next.reconcile(p.previous, days), nil
+	if result != "ok" && next.awaitsDays(p.previous) && p.patient(time.Now()) {
+		return nil, false
+	}
+	if err != nil {
+		next.mark.asked = next.Time
+		return nil, true
+	}
+	return next.reconcile(p.previous, days), true
+}
+
+// patient tells whether statistics that are awaited may still come.
+func (p *poller) patient(now time.Time) bool {
+	if p.daysAwaited.IsZero() {
+		p.daysAwaited = now
+	}
+	return now.Sub(p.daysAwaited) < daysPatience
 }
 
 // recall finds out once what the device goes on from: the newest of what the journal

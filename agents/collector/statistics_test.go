@@ -67,6 +67,64 @@ func TestTheDaysOfAnOutageComeBeforeTheReadingAfterIt(t *testing.T) {
 	})
 }
 
+// A plug that got its power back does not know the time until it has found a server.
+func TestTheReadingAfterAnOutageWaitsForTheStatistics(t *testing.T) {
+	lost := func(ctx context.Context) (kasa.Measurement, error) { // its power just before it came back
+		m, err := metered(ctx)
+		m.Meter.TotalWh, m.OnTime = 0, time.Second
+		return m, err
+	}
+	never := func(ctx context.Context) kasa.Days {
+		days := twentyADay(ctx)
+		days.Ahead = -26 * 365 * 24 * time.Hour
+		return days
+	}
+	for name, c := range map[string]struct {
+		days   func(context.Context) kasa.Days // at first
+		answer func(context.Context) (kasa.Measurement, error)
+	}{
+		"whose clock is not right yet, and whose counter began anew": {never, lost},
+		"whose clock is not right yet":                               {never, nil},
+		"that does not answer":                                       {nil, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			run(t, func(t *testing.T, o office) {
+				have := o.away(func() { o.plugs.tell("desk-1.lan", c.days) })
+				if c.answer != nil {
+					o.plugs.set("desk-1.lan", c.answer)
+				}
+				after(90 * time.Second)
+				if got := o.journal.kept(); len(got) > have || len(o.states("desk-1")) == 0 {
+					t.Fatalf("%+v", got[have:])
+				}
+				o.plugs.tell("desk-1.lan", twentyADay)
+				after(61 * time.Second)
+				got := o.journal.kept()
+				if len(got) < have+3 || got[have].Quality != wattline.QualityEstimated {
+					t.Fatalf("%+v", got[have:])
+				}
+				if used := got[have+2].EnergyWh - got[have-1].EnergyWh; used < 40_000 || used > 62_000 {
+					t.Errorf("%v Wh were used in two days", used)
+				}
+			})
+		})
+	}
+	t.Run("that keeps none, and never did, is not waited for", func(t *testing.T) {
+		run(t, func(t *testing.T, o office) {
+			o.add("desk-1", metered)
+			after(time.Minute)
+			o.plugs.set("desk-1.lan", refused)
+			after(24 * time.Hour)
+			have := len(o.journal.kept())
+			o.plugs.set("desk-1.lan", lost)
+			after(7 * time.Second)
+			if got := o.journal.kept(); len(got) == have {
+				t.Error("there is no reading within a poll")
+			}
+		})
+	})
+}
+
 func TestWhoeverGivesUpWaitingDoesNotTakeTheDaysAway(t *testing.T) {
 	run(t, func(t *testing.T, o office) {
 		have := o.away(func() {
