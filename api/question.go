@@ -110,11 +110,21 @@ func (q *question) next(p *params, r *http.Request, after string) string {
 }
 
 // page is a part of an answer, and the component's cursor for what follows. Some come
-// packed: unpack makes the items then, which hold until it is called for another page.
+// packed: unpack makes the items then, which hold until it is called for another page,
+// and count is how many that will be.
 type page[T any] struct {
 	items  []T
 	next   string
 	unpack func() ([]T, error)
+	count  func() int
+}
+
+// size is how many rows the page has. Any goroutine may ask.
+func (p page[T]) size() int {
+	if p.unpack == nil {
+		return len(p.items)
+	}
+	return p.count()
 }
 
 // rows are the page's items.

@@ -66,7 +66,7 @@ func (g *Gateway) getReadings(c *gin.Context) error {
 	q.devices = idsOf(devices)
 	query.Devices = q.devices
 	s := stream[wattline.Reading]{question: q, table: readingsTable(), fetch: g.readingsOf(c, query, new(room))}
-	if s.whole() {
+	if q.page.limit == 0 { // else what is asked for ahead might not be wanted
 		s.parts = g.readingParts(c, query)
 	}
 	return answer(g, c, s, func(found page[wattline.Reading]) any {
@@ -96,6 +96,7 @@ func (g *Gateway) readingsOf(c *gin.Context, query wattline.ReadingsQuery, into 
 				*into, err = packed.Decode((*into)[:0], found.Packed, limit)
 				return *into, err
 			}
+			got.count = func() int { return packed.Count(found.Packed) }
 		}
 		return got, err
 	}

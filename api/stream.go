@@ -25,7 +25,7 @@ type stream[T any] struct {
 	table export.Table[T]
 	fetch fetch[T]
 	// parts make up the same answer, one after another, and are asked for two at a time;
-	// none where the answer cannot be cut.
+	// none where the answer cannot be cut, or has a limit.
 	parts []fetch[T]
 	// standing is an error once who asked may no longer have it; any goroutine may ask.
 	standing func() error
@@ -50,7 +50,7 @@ func (s stream[T]) serve(g *Gateway, c *gin.Context) error {
 	if len(s.parts) == 0 {
 		s.parts = []fetch[T]{s.fetch}
 	}
-	first, err := s.parts[0](c.Request.Context(), s.pageRows(), "")
+	first, err := s.parts[0](c.Request.Context(), pageRows(s.page.limit), "")
 	if err != nil {
 		return err
 	}

@@ -28,7 +28,7 @@ func (s stream[T]) pages(ctx context.Context, running *sync.WaitGroup, first pag
 		out := make(chan outcome[T], pagesAhead)
 		running.Go(func() {
 			defer close(out)
-			fetch.all(ctx, s.pageRows(), first, out)
+			fetch.all(ctx, s.page.limit, first, out)
 		})
 		return out
 	}
@@ -70,21 +70,23 @@ func (s stream[T]) rows(pages iter.Seq[outcome[T]]) iter.Seq2[[]T, error] {
 	}
 }
 
-// pageRows is how many rows a page has.
-func (s stream[T]) pageRows() int {
-	if s.page.limit > 0 {
-		return min(s.page.limit, wattline.MaxHistoryPage)
+// pageRows is how many rows the next page is to have where so many are wanted; 0 is all.
+func pageRows(wanted int) int {
+	if wanted > 0 {
+		return min(wanted, wattline.MaxHistoryPage)
 	}
 	return wattline.MaxHistoryPage
 }
 
-// all sends one page after another of a part, from the first one if that is there.
-func (f fetch[T]) all(ctx context.Context, rows int, first *page[T], out chan<- outcome[T]) {
+// all sends one page after another of a part, from the first one if that is there, until
+// there are as many rows as are wanted. It never asks for more: one question may keep the
+// history busy for seconds, also when nobody waits for its answer any more.
+func (f fetch[T]) all(ctx context.Context, wanted int, first *page[T], out chan<- outcome[T]) {
 	now := outcome[T]{}
 	if first != nil {
 		now.page = *first
 	} else {
-		now = f.follow(ctx, rows, "")
+		now = f.follow(ctx, pageRows(wanted), "")
 	}
 	for {
 		select {
@@ -95,7 +97,12 @@ func (f fetch[T]) all(ctx context.Context, rows int, first *page[T], out chan<- 
 		if now.err != nil || now.page.next == "" {
 			return
 		}
-		now = f.follow(ctx, rows, now.page.next)
+		if wanted > 0 {
+			if wanted -= now.page.size(); wanted <= 0 {
+				return
+			}
+		}
+		now = f.follow(ctx, pageRows(wanted), now.page.next)
 	}
 }
 

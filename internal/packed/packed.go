@@ -83,6 +83,18 @@ func Decode(dst []wattline.Reading, data []byte, most int) ([]wattline.Reading, 
 	return dst, nil
 }
 
+// Count is how many readings Append wrote; of what it did not write, it is how many can
+// be read before the damage.
+func Count(data []byte) (count int) {
+	u, into := unpacker{rest: data[min(1, len(data)):]}, wattline.Reading{}
+	for ; len(u.rest) > 0; count++ {
+		if u.read(&into); u.failed {
+			break
+		}
+	}
+	return count
+}
+
 // unpacker reads one reading after another.
 type unpacker struct {
 	rest   []byte

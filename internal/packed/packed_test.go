@@ -40,6 +40,9 @@ func TestReadingsComeBackAsTheyWere(t *testing.T) {
 		if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
 			t.Fatal(diff)
 		}
+		if n := packed.Count(data); n != len(want) {
+			t.Fatalf("%d counted of %d", n, len(want))
+		}
 		if len(want) > 0 {
 			if _, err := packed.Decode(nil, data, len(want)-1); err == nil {
 				t.Fatal("more than so many were taken")
@@ -77,6 +80,9 @@ func FuzzDecode(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		const most = 100
 		got, err := packed.Decode(nil, data, most)
+		if n := packed.Count(data); err == nil && n != len(got) {
+			t.Fatalf("%d counted of %d", n, len(got))
+		}
 		if err != nil {
 			return
 		}
