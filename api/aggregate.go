@@ -34,7 +34,7 @@ import (
 //	@Param			group_by	query		string		false	"device, kind, location:N for its first N levels (1 to 16), label:NAME, or all"	default(device)	example(location:2)
 //	@Param			tz			query		string		false	"IANA time zone of the windows and of dates; the installation's by default"	example(Europe/Madrid)
 //	@Param			format		query		string		false	"Pages of JSON, or all in another format; by default what Accept names"	Enums(json, csv, ndjson, parquet, senml, sensml)
-//	@Param			limit		query		int			false	"Most rows. A page of JSON has 1000 if it is not given, and at most 5000; other formats have all rows if it is not given"	minimum(1)	maximum(1000000000)
+//	@Param			limit		query		int			false	"Most rows, of which some have several values. A page of JSON has 1000 if it is not given, and at most 5000; other formats have all rows if it is not given"	minimum(1)	maximum(1000000000)
 //	@Param			cursor		query		string		false	"next of the page before"
 //	@Param			after_group	query		string		false	"With after_start: the group of the last row that you have, as the format shows it, of an answer that broke off or of the part before. The answer begins after it; CSV without the head"
 //	@Param			after_start	query		string		false	"The start of that row"	example(2026-03-29T00:00:00.000Z)

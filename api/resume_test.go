@@ -3,7 +3,6 @@ package api_test
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -173,57 +172,6 @@ func TestAPartMayHaveMoreRowsThanAPage(t *testing.T) {
 	o := answering(t, partOf(3*wattline.MaxHistoryPage))
 	if a := o.get(t, fmt.Sprintf("/api/v1/readings?device=desk-1&format=csv&limit=%d", limit)); bytes.Count(a.body, []byte("\r\n")) != 1+limit {
 		t.Errorf("%d lines, not a head and %d rows", bytes.Count(a.body, []byte("\r\n")), limit)
-	}
-}
-
-func TestAHistoryIsAskedForNoMoreThanIsWanted(t *testing.T) {
-	// Pages are of half of what is asked for, and there is always one more.
-	endless := func(_ context.Context, ask bus.Ask) (any, error) {
-		switch query := ask.Body.(type) {
-		case wattline.AggregateQuery:
-			number, _ := strconv.Atoi(query.Cursor)
-			page := wattline.AggregatePage{Next: strconv.Itoa(number + 1)}
-			for range max(1, query.Limit/2) {
-				page.Rows = append(page.Rows, wattline.Aggregate{Group: "g", Start: noon(), End: later(time.Hour), Count: 1})
-			}
-			return page, nil
-		case wattline.ReadingsQuery:
-			number, _ := strconv.Atoi(query.Cursor)
-			var readings []wattline.Reading
-			for i := range max(1, query.Limit/2) {
-				readings = append(readings, readingOf(query.Devices[0], later(time.Duration(number*10_000+i)*time.Second)))
-			}
-			return wattline.ReadingsPage{Readings: []wattline.Reading{}, Packed: packed.Append(nil, readings), Next: strconv.Itoa(number + 1)}, nil
-		}
-		return nil, errors.New("asked for something else")
-	}
-	for target, want := range map[string][]int{
-		"/api/v1/aggregate?field=power&op=top&n=2&limit=1":        {1},
-		"/api/v1/aggregate?field=power&op=top&n=2&limit=2":        {2, 1},
-		"/api/v1/aggregate?field=power&op=median&limit=8":         {8, 4, 2, 1},
-		"/api/v1/readings?from=2026-01-01&to=2026-03-01&limit=1":  {1},
-		"/api/v1/readings?from=2026-01-01&to=2026-03-01&limit=16": {16, 8, 4, 2, 1},
-		"/api/v1/readings?device=desk-1&limit=6000":               {5000, 3500, 1750, 875, 438, 219, 110, 55, 28, 14, 7, 4, 2, 1},
-	} {
-		t.Run(target, func(t *testing.T) {
-			o := answering(t, endless)
-			a := o.get(t, target+"&format=ndjson")
-			var limits []int
-			for _, ask := range o.bus.asks() {
-				switch query := ask.Body.(type) {
-				case wattline.AggregateQuery:
-					limits = append(limits, query.Limit)
-				case wattline.ReadingsQuery:
-					limits = append(limits, query.Limit)
-				}
-			}
-			if diff := cmp.Diff(want, limits); diff != "" {
-				t.Error(diff)
-			}
-			if rows := strconv.Itoa(bytes.Count(a.body, []byte("\n"))); !strings.HasSuffix(target, "limit="+rows) {
-				t.Errorf("%s rows", rows)
-			}
-		})
 	}
 }
 

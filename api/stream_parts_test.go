@@ -1,7 +1,10 @@
 package api_test
 
 import (
+	"bytes"
 	"context"
+	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -9,9 +12,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/parquet-go/parquet-go"
+
 	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/internal/access"
 	"github.com/wattline/wattline/internal/bus"
+	"github.com/wattline/wattline/internal/packed"
 )
 
 func TestALongAnswerIsAskedForInPartsAndComesInOrder(t *testing.T) {
@@ -98,4 +105,96 @@ func endsUntaken(t *testing.T, lose func(*office)) {
 	eventually(t, "the end", func() bool {
 		return strings.Contains(string(o.get(t, "/metrics").body), "wattline_api_streams 0\n")
 	})
+}
+
+func TestAHistoryIsAskedForNoMoreThanIsWanted(t *testing.T) {
+	// Pages are of half of what is asked for, and there is always one more.
+	endless := func(_ context.Context, ask bus.Ask) (any, error) {
+		switch query := ask.Body.(type) {
+		case wattline.AggregateQuery:
+			number, _ := strconv.Atoi(query.Cursor)
+			page := wattline.AggregatePage{Next: strconv.Itoa(number + 1)}
+			for range max(1, query.Limit/2) {
+				page.Rows = append(page.Rows, wattline.Aggregate{Group: "g", Start: noon(), End: later(time.Hour), Count: 1})
+			}
+			return page, nil
+		case wattline.ReadingsQuery:
+			number, _ := strconv.Atoi(query.Cursor)
+			var readings []wattline.Reading
+			for i := range max(1, query.Limit/2) {
+				readings = append(readings, readingOf(query.Devices[0], later(time.Duration(number*10_000+i)*time.Second)))
+			}
+			return wattline.ReadingsPage{Readings: []wattline.Reading{}, Packed: packed.Append(nil, readings), Next: strconv.Itoa(number + 1)}, nil
+		}
+		return nil, errors.New("asked for something else")
+	}
+	for target, want := range map[string][]int{
+		"/api/v1/aggregate?field=power&op=top&n=2&limit=1":        {1},
+		"/api/v1/aggregate?field=power&op=top&n=2&limit=2":        {2, 1},
+		"/api/v1/aggregate?field=power&op=median&limit=8":         {8, 4, 2, 1},
+		"/api/v1/readings?from=2026-01-01&to=2026-03-01&limit=1":  {1},
+		"/api/v1/readings?from=2026-01-01&to=2026-03-01&limit=16": {16, 8, 4, 2, 1},
+		"/api/v1/readings?device=desk-1&limit=6000":               {5000, 3500, 1750, 875, 438, 219, 110, 55, 28, 14, 7, 4, 2, 1},
+	} {
+		t.Run(target, func(t *testing.T) {
+			o := answering(t, endless)
+			a := o.get(t, target+"&format=ndjson")
+			var limits []int
+			for _, ask := range o.bus.asks() {
+				switch query := ask.Body.(type) {
+				case wattline.AggregateQuery:
+					limits = append(limits, query.Limit)
+				case wattline.ReadingsQuery:
+					limits = append(limits, query.Limit)
+				}
+			}
+			if diff := cmp.Diff(want, limits); diff != "" {
+				t.Error(diff)
+			}
+			if rows := strconv.Itoa(bytes.Count(a.body, []byte("\n"))); !strings.HasSuffix(target, "limit="+rows) {
+				t.Errorf("%s rows", rows)
+			}
+		})
+	}
+}
+
+func TestARowOfSeveralLinesCountsOnceInAPart(t *testing.T) {
+	const windows, values, limit = 5, 3, 2
+	o := answering(t, func(_ context.Context, ask bus.Ask) (any, error) {
+		query, _ := ask.Body.(wattline.AggregateQuery)
+		first, _ := strconv.Atoi(query.Cursor)
+		if query.After != nil {
+			first = int(query.After.Start.Sub(noon().Time)/time.Hour) + 1
+		}
+		page := wattline.AggregatePage{Rows: []wattline.Aggregate{}}
+		for i := first; i < min(first+query.Limit, windows); i++ {
+			row := wattline.Aggregate{Group: "g", Start: later(time.Duration(i) * time.Hour), End: later(time.Duration(i+1) * time.Hour), Count: values}
+			for range values {
+				row.Values = append(row.Values, wattline.AggregateValue{Value: 1, Time: &row.Start, Device: "desk-1"})
+			}
+			page.Rows = append(page.Rows, row)
+		}
+		if first+query.Limit < windows {
+			page.Next = strconv.Itoa(first + query.Limit)
+		}
+		return page, nil
+	})
+	type line struct {
+		Start int64 `parquet:"start,optional,timestamp(millisecond)"`
+	}
+	var lines []int
+	place := ""
+	for len(lines) == 0 || lines[len(lines)-1] > 0 {
+		a := o.get(t, fmt.Sprintf("/api/v1/aggregate?field=power&op=top&n=%d&window=hour&format=parquet&limit=%d%s", values, limit, place))
+		part, err := parquet.Read[line](bytes.NewReader(a.body), int64(len(a.body)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if lines = append(lines, len(part)); len(part) > 0 {
+			place = "&after_group=g&after_start=" + wattline.AtMilli(part[len(part)-1].Start).String()
+		}
+	}
+	if diff := cmp.Diff([]int{limit * values, limit * values, values, 0}, lines); diff != "" {
+		t.Error(diff)
+	}
 }

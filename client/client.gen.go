@@ -2008,7 +2008,7 @@ type GetAggregateParams struct {
 	// Format Pages of JSON, or all in another format; by default what Accept names
 	Format *GetAggregateParamsFormat `form:"format,omitempty" json:"format,omitempty"`
 
-	// Limit Most rows. A page of JSON has 1000 if it is not given, and at most 5000; other formats have all rows if it is not given
+	// Limit Most rows, of which some have several values. A page of JSON has 1000 if it is not given, and at most 5000; other formats have all rows if it is not given
 	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor next of the page before
