@@ -190,32 +190,6 @@ func pointOf(reading wattline.Reading) *wattline.Point {
 	return &point
 }
 
-// forget drops the readings before an instant.
-func (r *raw) forget(before time.Time) {
-	ctx := context.Background()
-	devices, err := r.Devices(ctx)
-	if err != nil {
-		panic(err)
-	}
-	left := storetest.NewMemory()
-	for _, device := range devices {
-		for from := before; ; {
-			page, err := r.Readings(ctx, store.Query{Devices: []string{device}, From: from, To: from.AddDate(1, 0, 0), Limit: store.MaxLimit})
-			if err == nil {
-				err = left.Write(ctx, page)
-			}
-			if err != nil {
-				panic(err)
-			}
-			if len(page) < store.MaxLimit {
-				break
-			}
-			from = page[len(page)-1].Time.Time
-		}
-	}
-	r.Memory = left
-}
-
 // within is a device's readings in a stretch; nil if there are none.
 func (r *raw) within(ctx context.Context, device string, from, to time.Time) []wattline.Reading {
 	if from.IsZero() || !from.Before(to) {

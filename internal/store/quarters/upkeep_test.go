@@ -352,7 +352,7 @@ func TestQuarterHoursOutliveTheirReadings(t *testing.T) {
 		}
 		o.begin()
 		o.pass(time.Hour)
-		o.raw.forget(noon().AddDate(0, 0, -10))
+		o.raw.Forget(noon().AddDate(0, 0, -10))
 		for _, days := range []int{-60, -40, -39, -20, -15, -10} {
 			o.asks(noon().AddDate(0, 0, days), noon().AddDate(0, 0, -5), "a", "b")
 			o.asks(noon().AddDate(0, 0, days), noon().AddDate(0, 0, days).Add(13*store.QuarterHour), "a", "b")
@@ -387,7 +387,7 @@ func TestAQuarterHourWhoseReadingsAreGoneLosesNothingToALateOne(t *testing.T) {
 				o.read("a", noon().AddDate(0, 0, -1), noon())
 				o.begin()
 				o.pass(time.Hour)
-				o.raw.forget(noon().AddDate(0, 0, -10))
+				o.raw.Forget(noon().AddDate(0, 0, -10))
 				late := reading("a", old.Add(c.offset))
 				late.CoversS = 0 // nobody was watching before it
 				c.write(o, late)

@@ -72,6 +72,18 @@ func (m *Memory) keep(reading wattline.Reading) {
 	}
 }
 
+// Forget drops the readings before an instant, as a store does whose retention has
+// passed.
+func (m *Memory) Forget(before time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for device, kept := range m.devices {
+		first, _ := slices.BinarySearchFunc(kept, before, byTime)
+		m.devices[device] = slices.Clone(kept[first:])
+	}
+	maps.DeleteFunc(m.devices, func(_ string, kept []wattline.Reading) bool { return len(kept) == 0 })
+}
+
 func byTime(reading wattline.Reading, at time.Time) int { return reading.Time.Compare(at) }
 
 // Readings returns a page of raw readings. See store.Store.
