@@ -166,14 +166,18 @@ func (k *Keeper) findBefore(ctx context.Context, q question, scans map[string]*s
 }
 
 // stretch is a question to the readings but for its devices.
-type stretch struct{ earliest, from, to, latest int64 }
+type stretch struct{ earliest, from, to, latest, every int64 }
 
 // stretches are what a device's readings have to be asked. Devices that lack the
 // same share their stretches.
 func (s *scan) stretches() []stretch {
 	asked := make([]stretch, 0, len(s.holes)+2)
+	every := s.every
+	if s.stale != nil {
+		every = quartMS
+	}
 	for _, hole := range s.holes {
-		asked = append(asked, stretch{from: hole.from, to: hole.to})
+		asked = append(asked, stretch{from: hole.from, to: hole.to, every: every})
 	}
 	if s.before.holed {
 		earliest := int64(oldest)
@@ -183,14 +187,14 @@ func (s *scan) stretches() []stretch {
 		if len(asked) > 0 && asked[0].from == s.before.hole {
 			asked[0].earliest = earliest
 		} else {
-			asked = append(asked, stretch{from: s.before.hole, to: s.before.hole, earliest: earliest})
+			asked = append(asked, stretch{from: s.before.hole, to: s.before.hole, earliest: earliest, every: every})
 		}
 	}
 	if s.after.holed && s.after.hole < s.latest {
 		if n := len(s.holes); n > 0 && asked[n-1].to == s.after.hole {
 			asked[n-1].latest = s.latest
 		} else {
-			asked = append(asked, stretch{from: s.after.hole, to: s.after.hole, latest: s.latest})
+			asked = append(asked, stretch{from: s.after.hole, to: s.after.hole, latest: s.latest, every: every})
 		}
 	}
 	return asked
@@ -214,7 +218,7 @@ func (k *Keeper) ask(ctx context.Context, q question, scans map[string]*scan) (m
 	}
 	for one, devices := range asked {
 		raw := RawQuery{SummaryQuery: store.SummaryQuery{
-			Devices: devices, From: timeAt(one.from), To: timeAt(one.to), Every: q.Every, Values: q.Values,
+			Devices: devices, From: timeAt(one.from), To: timeAt(one.to), Every: time.Duration(one.every) * time.Millisecond, Values: q.Values,
 		}}
 		if one.earliest > 0 {
 			raw.Earliest = timeAt(one.earliest)
@@ -244,7 +248,7 @@ func timeAt(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
 
 // series is the answer for a device.
 func (r *readings) series(s *scan, device string) store.Series {
-	series := store.Series{Device: device, Spans: s.join(r.spans), Before: r.before}
+	series := store.Series{Device: device, Spans: s.join(s.renew(r.spans)), Before: r.before}
 	if s.before.known && (r.before == nil || r.before.Time.Before(s.before.point.Time.Time)) {
 		series.Before = &s.before.point
 	}

@@ -12,7 +12,7 @@
 // gives them to a Keeper:
 //
 //   - Keeper.Summaries is the store's Summaries: from the records what is sealed,
-//     from the readings the rest.
+//     from the readings the rest, but where the record knows of readings that are gone.
 //   - Keeper.Writing is called by the store's Write before any reading is written.
 //     It un-seals the quarter-hours of late readings, durably, and keeps them
 //     from being sealed until they are written.

@@ -10,8 +10,8 @@ import (
 type Record struct {
 	Device string
 	Day    Day
-	// Sealed are those of Quarters that say what the readings say; of the others
-	// nothing is certain.
+	// Sealed are those of Quarters that say what the readings say. The others are of
+	// readings that there were, though there may be more.
 	Sealed Set
 	// Quarters are complete summaries, with Values.
 	Quarters [PerDay]wattline.Summary

@@ -20,6 +20,9 @@ type scan struct {
 	pieces []store.Span
 	open   int64 // the start of the last piece, while it may grow; else -1
 	holes  []span
+	// stale is what is known of quarter-hours in the holes: late readings un-sealed them,
+	// and others of theirs may be gone.
+	stale  []wattline.Summary
 	before end
 	after  end
 	// coarse are days that have to be read by quarter-hours, and broken those
@@ -50,11 +53,11 @@ func (s *scan) take(p *Packed, level Level, cells *[PerDay]wattline.Summary) {
 	if finer, ok := s.finer[p.Day]; ok {
 		p, level = &finer, Quarters
 	}
-	if p.Sealed == (Set{}) {
+	data, n := p.level(level)
+	if p.Sealed == (Set{}) && data == nil {
 		s.unknown(span{p.Day.milli(), (p.Day + 1).milli()})
 		return
 	}
-	data, n := p.level(level)
 	if err := decode(cells[:n], data, part{p.Day.milli(), s.Values}); err != nil {
 		s.broken = append(s.broken, p.Day)
 		s.unknown(span{p.Day.milli(), (p.Day + 1).milli()})
@@ -78,8 +81,8 @@ func (s *scan) skip(until Day) {
 	s.next = max(s.next, until)
 }
 
-// needsFiner tells whether a part is sealed only here and there, or holds
-// readings on both sides of an end of the range.
+// needsFiner tells whether a part is sealed only here and there, or was before, or
+// holds readings on both sides of an end of the range.
 func (s *scan) needsFiner(p *Packed, cells []wattline.Summary) bool {
 	width, quarters := dayMS/int64(len(cells)), PerDay/len(cells)
 	for i := range cells {
@@ -89,6 +92,9 @@ func (s *scan) needsFiner(p *Packed, cells []wattline.Summary) bool {
 		}
 		switch p.Sealed.among(i*quarters, (i+1)*quarters) {
 		case 0:
+			if s.holds(&cells[i]) || s.cuts(&cells[i]) {
+				return true
+			}
 		case quarters:
 			if s.cuts(&cells[i]) {
 				return true
@@ -109,8 +115,14 @@ func (s *scan) parts(p *Packed, cells []wattline.Summary) {
 			s.sealed(part, &cells[i])
 		} else {
 			s.unknown(part)
+			s.recall(&cells[i])
 		}
 	}
+}
+
+// holds tells whether a summary is of readings within the range alone.
+func (s *scan) holds(summary *wattline.Summary) bool {
+	return summary.Count > 0 && pointAt(&summary.First) >= s.from && pointAt(&summary.Last) < s.to
 }
 
 // cuts tells whether a part has readings on both sides of an end of the range.
@@ -152,6 +164,20 @@ func (s *scan) follow(point *wattline.Point) {
 	}
 }
 
+// recall takes what was known of a part before it was un-sealed, besides what the
+// readings say now.
+func (s *scan) recall(summary *wattline.Summary) {
+	switch {
+	case summary.Count == 0:
+	case pointAt(&summary.Last) < s.from:
+		s.before.point, s.before.known = summary.Last, true
+	case pointAt(&summary.First) >= s.to:
+		s.follow(&summary.First)
+	case s.holds(summary):
+		s.stale = append(s.stale, *summary)
+	}
+}
+
 // unknown takes a part that no record speaks for.
 func (s *scan) unknown(part span) {
 	if part.from < s.from {
@@ -187,6 +213,26 @@ func (s *scan) add(at int64, summary *wattline.Summary) {
 	s.pieces = append(s.pieces, store.Span{})
 	piece := &s.pieces[len(s.pieces)-1]
 	piece.Start, piece.Summary = s.startTime(start), *summary // in place: a Summary is large
+}
+
+// renew puts what is known of un-sealed quarter-hours together with what the readings
+// say of them.
+func (s *scan) renew(said []store.Span) []store.Span {
+	if s.stale == nil {
+		return said
+	}
+	quarters := make(map[int64]int, len(said))
+	for i := range said {
+		quarters[pointAt(&said[i].Summary.First)/quartMS] = i
+	}
+	for _, known := range s.stale {
+		if i, ok := quarters[pointAt(&known.First)/quartMS]; ok {
+			said[i].Summary = renewed(known, said[i].Summary)
+		} else {
+			said = append(said, store.Span{Summary: known})
+		}
+	}
+	return said
 }
 
 // join is the spans of the range: the records' pieces and those of the readings

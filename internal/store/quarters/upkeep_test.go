@@ -391,6 +391,7 @@ func TestAQuarterHourWhoseReadingsAreGoneLosesNothingToALateOne(t *testing.T) {
 				late := reading("a", old.Add(c.offset))
 				late.CoversS = 0 // nobody was watching before it
 				c.write(o, late)
+				o.asks(old.AddDate(0, 0, -1), noon(), "a") // before it is sealed again
 				o.pass(time.Hour)
 				o.asks(old.AddDate(0, 0, -1), noon(), "a")
 				if _, err := o.Rebuild(o.Context(), store.RebuildQuery{Devices: []string{"a"}, From: old, To: noon()}); err != nil {

@@ -188,8 +188,4 @@ func visit(t *testing.T, devices []string, model, tested store.Store) {
 			}
 		}
 	}
-	_, err = tested.Rebuild(t.Context(), store.RebuildQuery{Devices: devices, From: base().AddDate(0, 0, -1), To: base().AddDate(0, 0, 90)})
-	if err != nil {
-		t.Fatal(err)
-	}
 }
