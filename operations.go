@@ -175,6 +175,8 @@ type Resent struct {
 	Hook    string `json:"hook"`
 	Taken   int    `json:"taken"`
 	Refused int    `json:"refused"`
+	// Skipped are those of a clock that was ahead, which All leaves alone.
+	Skipped int `json:"skipped,omitempty"`
 	// Unknown are the ids that were asked for and are not kept.
 	Unknown []string `json:"unknown,omitempty"`
 	// Stopped is why it ended early, and Next where to go on, where there are more

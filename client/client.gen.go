@@ -1662,6 +1662,9 @@ type Resent struct {
 	Next    *string `json:"next,omitempty"`
 	Refused int     `json:"refused"`
 
+	// Skipped Skipped are those of a clock that was ahead, which All leaves alone.
+	Skipped *int `json:"skipped,omitempty"`
+
 	// Stopped Stopped is why it ended early, and Next where to go on, where there are more than one request could deal with.
 	Stopped *string `json:"stopped,omitempty"`
 	Taken   int     `json:"taken"`

@@ -56,7 +56,7 @@ the exit code is 1 if not all were taken.`,
 	}
 	command.Flags().StringVar(&flags.instance, "instance", "", "of the hook at this instance only")
 	command.Flags().StringSliceVar(&flags.resend, "resend", nil, "send these again: ids, with spaces or commas between them")
-	command.Flags().BoolVar(&flags.resendAll, "resend-all", false, "send all of them again")
+	command.Flags().BoolVar(&flags.resendAll, "resend-all", false, "send all of them again but those of a clock that was ahead")
 	command.Flags().BoolVar(&flags.explain, "explain", false, "say what each reason means and what to do")
 	command.Flags().BoolVar(&flags.asJSON, "json", false, "print JSON")
 	return command
@@ -195,10 +195,13 @@ func resend(command *cobra.Command, gateway *client.Client, hooks []api.HookItem
 		if !flags.asJSON {
 			fmt.Fprintf(command.OutOrStdout(), "%s took %d, refused %d, has %d left\n", a.Hook, a.Taken, a.Refused, a.Left)
 		}
+		if a.Skipped > 0 {
+			fmt.Fprintf(command.ErrOrStderr(), "%s left %d alone, of a clock that was ahead: --explain tells why, --resend ID sends one\n", a.Hook, a.Skipped)
+		}
 		if a.Stopped != "" {
 			fmt.Fprintf(command.ErrOrStderr(), "%s stopped early: %s\n", a.Hook, a.Stopped)
 		}
-		complete = complete && a.Refused == 0 && a.Stopped == ""
+		complete = complete && a.Refused == 0 && a.Skipped == 0 && a.Stopped == ""
 	}
 	for _, id := range flags.resend {
 		if !known[id] {
@@ -221,6 +224,7 @@ func resendAll(ctx context.Context, gateway *client.Client, instance string, que
 		}
 		answer.Taken += total.Taken
 		answer.Refused += total.Refused
+		answer.Skipped += total.Skipped
 		total = answer
 		if answer.Next == "" || answer.Stopped != "" {
 			return total, nil

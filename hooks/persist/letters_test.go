@@ -229,11 +229,11 @@ func TestDeadLettersSentAgain(t *testing.T) {
 		time.Sleep(3 * time.Second)
 		o.bury(1, 3)
 		time.Sleep(72 * time.Hour)
-		if answer := o.resend(t, wattline.ResendQuery{All: true}); answer.Taken != 3 || answer.Left != 1 || o.store.has(ahead) {
+		if answer := o.resend(t, wattline.ResendQuery{All: true}); answer.Taken != 3 || answer.Skipped != 1 || answer.Left != 1 || o.store.has(ahead) {
 			t.Errorf("answer %+v", answer)
 		}
 		named := wattline.ResendQuery{IDs: []string{o.letters(t, wattline.DeadLettersQuery{}).Letters[0].ID}}
-		if answer := o.resend(t, named); answer.Taken != 1 || !o.store.has(ahead) {
+		if answer := o.resend(t, named); answer.Taken != 1 || answer.Skipped != 0 || !o.store.has(ahead) {
 			t.Errorf("answer %+v", answer)
 		}
 	})

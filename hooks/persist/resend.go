@@ -48,7 +48,7 @@ func (h *Hook) Resend(ctx context.Context, query wattline.ResendQuery) (wattline
 		return wattline.Resent{}, wattline.Errorf(wattline.CodeBusy, "dead letters are being sent again already")
 	}
 	defer h.resending.Unlock()
-	letters, next, err := h.letters.choose(query.IDs, from)
+	letters, skipped, next, err := h.letters.choose(query.IDs, from)
 	if err != nil {
 		return wattline.Resent{}, err
 	}
@@ -59,7 +59,7 @@ func (h *Hook) Resend(ctx context.Context, query wattline.ResendQuery) (wattline
 	case len(found) < len(letters):
 		next = letters[len(found)].id
 	}
-	answer := wattline.Resent{Hook: h.options.Name}
+	answer := wattline.Resent{Hook: h.options.Name, Skipped: skipped}
 	if len(found) > 0 {
 		if answer.Next, err = h.letters.settle(found, next); err != nil {
 			h.noteDisk(err)
@@ -121,15 +121,20 @@ func (h *Hook) sendAgain(ctx context.Context, letters []chosen) (verdicts, error
 }
 
 // choose is the letters with these ids, or those from a place on that may go again,
-// each identity once, at most maxResent; and the id of the one after them.
-func (d *deadLetters) choose(ids []string, from place) (letters []chosen, next string, err error) {
+// each identity once, at most maxResent; how many on the way may not; and the id of
+// the one after them.
+func (d *deadLetters) choose(ids []string, from place) (letters []chosen, skipped int, next string, err error) {
 	wanted, seen := map[string]bool{}, map[string]bool{}
 	for _, id := range ids {
 		wanted[id] = true
 	}
 	err = d.walk(from, func(line letterLine) bool {
-		asked := wanted[line.id] || len(ids) == 0 && mayGoAgain(line.letter.Reason)
-		if seen[line.id] || !asked {
+		if seen[line.id] || len(ids) > 0 && !wanted[line.id] {
+			return true
+		}
+		if len(ids) == 0 && !mayGoAgain(line.letter.Reason) {
+			seen[line.id] = true
+			skipped++
 			return true
 		}
 		if len(letters) == maxResent {
@@ -140,7 +145,7 @@ func (d *deadLetters) choose(ids []string, from place) (letters []chosen, next s
 		letters = append(letters, chosen{line.id, line.letter.Reading})
 		return true
 	})
-	return letters, next, err
+	return letters, skipped, next, err
 }
 
 // settle rewrites the files by the verdicts, while nothing can be added. It
