@@ -125,8 +125,10 @@ func (g *Gateway) crossOrigin(next http.Handler) http.Handler {
 		AllowedHeaders: []string{
 			"Accept", "Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match", "Last-Event-ID", "Prefer", requestIDHeader,
 		},
-		ExposedHeaders: []string{"Content-Disposition", "ETag", "Link", "Location", "Preference-Applied", "Retry-After", requestIDHeader},
-		MaxAge:         preflightS,
+		ExposedHeaders: []string{
+			"Content-Disposition", "ETag", replayedHeader, "Link", "Location", "Preference-Applied", "Retry-After", periodHeader, requestIDHeader,
+		},
+		MaxAge: preflightS,
 	}).Handler(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, "/api/") {

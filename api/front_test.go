@@ -123,6 +123,14 @@ func TestPagesOfOtherOriginsAreLetInByName(t *testing.T) {
 			}
 		}
 	}
+	t.Run("and see the headers that say something", func(t *testing.T) {
+		seen := ask(http.MethodGet, "https://board.example.org", "/api/v1/devices").header.Get("Access-Control-Expose-Headers")
+		for _, name := range []string{"ETag", "Idempotent-Replayed", "Location", "Retry-After", "Wattline-Period", "X-Request-Id"} {
+			if !strings.Contains(strings.ToLower(seen), strings.ToLower(name)) {
+				t.Errorf("%s is not among %s", name, seen)
+			}
+		}
+	})
 	t.Run("to the API alone", func(t *testing.T) {
 		if got := ask(http.MethodGet, "https://board.example.org", "/docs").header.Get("Access-Control-Allow-Origin"); got != "" {
 			t.Errorf("allowed is %q", got)

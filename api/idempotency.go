@@ -17,7 +17,9 @@ import (
 
 const (
 	keyHeader = "Idempotency-Key"
-	maxKey    = 255
+	// replayedHeader says that an answer is that of an earlier request.
+	replayedHeader = "Idempotent-Replayed"
+	maxKey         = 255
 )
 
 // idempotencyKey is the request's, by draft-ietf-httpapi-idempotency-key-header: a
@@ -113,7 +115,7 @@ func (g *Gateway) noteAnswer(key commandlog.Key, status int, body []byte) {
 // replay answers as the first time, as far as the client may still see it.
 func (g *Gateway) replay(c *gin.Context, claimed commandlog.Claimed) error {
 	if claimed.Status == http.StatusAccepted {
-		c.Header("Idempotent-Replayed", "true")
+		c.Header(replayedHeader, "true")
 		return g.writeAccepted(c, claimed.Batch)
 	}
 	answer := CommandsResponse{ID: claimed.Batch}
@@ -139,7 +141,7 @@ func (g *Gateway) replay(c *gin.Context, claimed commandlog.Claimed) error {
 		_, seen := v.find(r.Device)
 		return !seen && r.Code != wattline.CodeNotFound // whoever was told that there is none named it
 	})
-	c.Header("Idempotent-Replayed", "true")
+	c.Header(replayedHeader, "true")
 	return writeJSON(c, answer)
 }
 

@@ -35,6 +35,10 @@ func TestTheOlderRoutesAreThereWhereTheyAreWanted(t *testing.T) {
 	if asked := lastAsk[wattline.ReadingsQuery](t, o); asked.Devices[0] != "desk-1" || !asked.From.Equal(noon().Time) {
 		t.Errorf("asked %+v", asked)
 	}
+	before := len(o.bus.asks())
+	if a := o.do(t, http.MethodHead, "/api/out/influx_query/sp/power?id=desk-1", ""); a.status != http.StatusOK || len(o.bus.asks()) != before+1 {
+		t.Errorf("HEAD: %d, and %d pages asked for", a.status, len(o.bus.asks())-before)
+	}
 	wantProblem(t, o.get(t, "/api/out/influx_query/sp/power?id=nobody"), wattline.CodeNotFound, "")
 	wantProblem(t, o.get(t, "/api/out/influx_query/sp/power?operation=average"), wattline.CodeInvalid, "op")
 	wantProblem(t, o.get(t, "/api/out/influx_query/sp/power?x=1"), wattline.CodeInvalid, "x")

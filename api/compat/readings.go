@@ -8,11 +8,12 @@ import (
 	"github.com/wattline/wattline"
 )
 
-// readings answers with all points of a measurement, however many, as they come.
+// readings answers with all points of a measurement, however many, as they come; HEAD
+// asks for none.
 func (l *Layer) readings(w http.ResponseWriter, r *http.Request, q question) error {
 	q.query.Set("format", "ndjson")
 	writer := &points{to: w, question: q, header: http.Header{}}
-	l.api.ServeHTTP(writer, inner{method: http.MethodGet, path: "/api/v1/readings", query: q.query}.request(r))
+	l.api.ServeHTTP(writer, inner{method: r.Method, path: "/api/v1/readings", query: q.query}.request(r))
 	return writer.end()
 }
 
