@@ -35,6 +35,7 @@ type Gateway struct {
 	engine     *gin.Engine
 	handler    http.Handler // the engine, its answers compressed
 	places     places
+	readied    readied
 	streams    *streams
 	rates      rates
 	refusals   *throttle.Throttle
@@ -61,6 +62,7 @@ func New(options Options) (*Gateway, error) {
 		exposition: options.Metrics.Handler(),
 		openAPITag: digestOf(openapi.Document()),
 		lists:      semaphore.NewWeighted(1),
+		readied:    readied{failing: map[string]bool{}},
 	}
 	g.shadow = newShadow(options.Limits.Devices, options.Log, options.Metrics)
 	g.options.Live.Metrics = options.Metrics

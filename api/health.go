@@ -3,7 +3,9 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"log/slog"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -30,7 +32,7 @@ type Readiness struct {
 type ReadinessResult struct {
 	Name string `json:"name" example:"broker"`
 	OK   bool   `json:"ok"`
-	// Reason says what is not in order.
+	// Reason says what is not in order; only to an admin, in /api/v1/system.
 	Reason string `json:"reason,omitempty"`
 }
 
@@ -52,18 +54,21 @@ func (g *Gateway) getHealthy(c *gin.Context) error {
 // getReady godoc
 //
 //	@Summary		Whether requests should be sent here
-//	@Description	Ready when the broker is connected, the devices are known, and what this process has of an embedded broker, a store and a hook is in order.
+//	@Description	Ready when the broker is connected, the devices are known, and what this process has of an embedded broker, a store and a hook is in order. It says which checks fail; GET /api/v1/system and the log say why.
 //	@ID				getReady
 //	@Tags			system
 //	@Produce		json
 //	@Success		200	{object}	Readiness
-//	@Failure		503	{object}	Readiness	"not ready; the checks say why"
+//	@Failure		503	{object}	Readiness	"not ready; some checks are not ok"
 //	@Failure		400	{object}	Problem		"invalid"
 //	@Failure		403	{object}	Problem		"forbidden"
 //	@x-open	true
 //	@Router			/-/ready [get]
 func (g *Gateway) getReady(c *gin.Context) error {
 	readiness := g.readiness(c.Request.Context())
+	for i := range readiness.Checks {
+		readiness.Checks[i].Reason = "" // it may name addresses of the inside, and anybody may ask
+	}
 	body, err := json.Marshal(readiness)
 	if err != nil {
 		return err
@@ -76,8 +81,8 @@ func (g *Gateway) getReady(c *gin.Context) error {
 	return nil
 }
 
-func (g *Gateway) readiness(ctx context.Context) Readiness {
-	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+func (g *Gateway) readiness(asking context.Context) Readiness {
+	ctx, cancel := context.WithTimeout(asking, readyTimeout)
 	defer cancel()
 	readiness := Readiness{Ready: true, Checks: []ReadinessResult{
 		result("broker", g.bus.Connected(), "not connected"),
@@ -99,7 +104,31 @@ func (g *Gateway) readiness(ctx context.Context) Readiness {
 	for _, check := range readiness.Checks {
 		readiness.Ready = readiness.Ready && check.OK
 	}
+	if asking.Err() == nil { // else a check may have failed because nobody waits any more
+		g.readied.log(g.log, readiness.Checks)
+	}
 	return readiness
+}
+
+// readied is which checks failed when they were last asked.
+type readied struct {
+	mu      sync.Mutex
+	failing map[string]bool
+}
+
+// log says why a check fails once, however often it is asked.
+func (r *readied) log(log *slog.Logger, checks []ReadinessResult) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, check := range checks {
+		switch failed := r.failing[check.Name]; {
+		case !check.OK && !failed:
+			log.Info("not ready", "check", check.Name, "reason", check.Reason)
+		case check.OK && failed:
+			log.Info("ready again", "check", check.Name)
+		}
+		r.failing[check.Name] = !check.OK
+	}
 }
 
 func result(name string, ok bool, reason string) ReadinessResult {

@@ -245,31 +245,35 @@ func TestRequestsUnderWayAreFinishedAtTheEnd(t *testing.T) {
 	}
 }
 
-func TestReadinessSaysWhatIsNotInOrder(t *testing.T) {
-	broken := errors.New("disk full")
+func TestReadinessSaysWhatIsNotInOrderAndWhyToAdminsAlone(t *testing.T) {
+	broken := errors.New("disk full at 192.0.2.9")
 	var mu sync.Mutex
+	var logged logText
 	o := open(t, func(options *api.Options) {
+		options.Log = slog.New(slog.NewTextHandler(&logged, nil))
 		options.ReadyChecks = []api.ReadyCheck{{Name: "journal", Check: func(context.Context) error {
 			mu.Lock()
 			defer mu.Unlock()
 			return broken
 		}}}
 	})
-	reasons := func() string {
+	reasons := func() (said string) {
 		a := o.get(t, "/-/ready")
-		readiness := decoded[api.Readiness](t, a)
-		if readiness.Ready != (a.status == http.StatusOK) {
+		readiness, overview := decoded[api.Readiness](t, a), decoded[api.SystemOverview](t, o.get(t, "/api/v1/system"))
+		if readiness.Ready != (a.status == http.StatusOK) || strings.Contains(string(a.body), "reason") {
 			t.Errorf("%d %s", a.status, a.body)
 		}
-		said := ""
-		for _, check := range readiness.Checks {
+		for i, check := range overview.Checks {
+			if open := readiness.Checks[i]; open.Name != check.Name || open.OK != check.OK {
+				t.Errorf("%+v and %+v", open, check)
+			}
 			if !check.OK {
 				said += check.Name + ": " + check.Reason + "; "
 			}
 		}
 		return said
 	}
-	eventually(t, "the devices", func() bool { return reasons() == "journal: disk full; " })
+	eventually(t, "the devices", func() bool { return reasons() == "journal: disk full at 192.0.2.9; " })
 	mu.Lock()
 	broken = nil
 	mu.Unlock()
@@ -283,6 +287,32 @@ func TestReadinessSaysWhatIsNotInOrder(t *testing.T) {
 	if a := o.get(t, "/-/healthy"); string(a.body) != `{"status":"ok","version":"1.2.3"}` {
 		t.Errorf("%s", a.body)
 	}
+	for line, times := range map[string]int{
+		`msg="not ready" check=journal reason="disk full at 192.0.2.9"`: 1, `msg="ready again" check=journal`: 1,
+		`msg="not ready" check=broker reason="not connected"`: 1,
+	} {
+		if got := strings.Count(logged.String(), line); got != times {
+			t.Errorf("the log has %q %d times", line, got)
+		}
+	}
+}
+
+// logText is what a log writes.
+type logText struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *logText) Write(line []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(line)
+}
+
+func (l *logText) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 func TestRequestsAreCountedByRouteAndStatus(t *testing.T) {

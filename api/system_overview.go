@@ -16,7 +16,7 @@ type SystemOverview struct {
 	Version string `json:"version"`
 	// Time is this gateway's clock.
 	Time wattline.Time `json:"time"`
-	// Ready and Checks are those of /-/ready.
+	// Ready and Checks are those of /-/ready, with the reasons.
 	Ready  bool              `json:"ready"`
 	Checks []ReadinessResult `json:"checks"`
 	// Instances are the processes that are alive, by name.

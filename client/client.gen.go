@@ -1536,7 +1536,7 @@ type ReadinessResult struct {
 	Name string `json:"name"`
 	Ok   bool   `json:"ok"`
 
-	// Reason Reason says what is not in order.
+	// Reason Reason says what is not in order; only to an admin, in /api/v1/system.
 	Reason *string `json:"reason,omitempty"`
 }
 
@@ -1811,7 +1811,7 @@ type SystemOverview struct {
 	// Instances Instances are the processes that are alive, by name.
 	Instances []Instance `json:"instances"`
 
-	// Ready Ready and Checks are those of /-/ready.
+	// Ready Ready and Checks are those of /-/ready, with the reasons.
 	Ready bool `json:"ready"`
 
 	// Stores Stores are what the hooks write to, by the hook's instance and name.
@@ -2516,7 +2516,7 @@ type ClientInterface interface {
 
 	// GetReady Whether requests should be sent here
 	//
-	// Ready when the broker is connected, the devices are known, and what this process has of an embedded broker, a store and a hook is in order.
+	// Ready when the broker is connected, the devices are known, and what this process has of an embedded broker, a store and a hook is in order. It says which checks fail; GET /api/v1/system and the log say why.
 	//
 	// Corresponds with GET /-/ready (the `GetReady` operationId).
 	GetReady(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -3069,7 +3069,7 @@ func (c *Client) GetHealthy(ctx context.Context, reqEditors ...RequestEditorFn) 
 
 // GetReady Whether requests should be sent here
 //
-// Ready when the broker is connected, the devices are known, and what this process has of an embedded broker, a store and a hook is in order.
+// Ready when the broker is connected, the devices are known, and what this process has of an embedded broker, a store and a hook is in order. It says which checks fail; GET /api/v1/system and the log say why.
 //
 // Corresponds with GET /-/ready (the `GetReady` operationId).
 func (c *Client) GetReady(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -7642,7 +7642,7 @@ type ClientWithResponsesInterface interface {
 
 	// GetReadyWithResponse Whether requests should be sent here
 	//
-	// Ready when the broker is connected, the devices are known, and what this process has of an embedded broker, a store and a hook is in order.
+	// Ready when the broker is connected, the devices are known, and what this process has of an embedded broker, a store and a hook is in order. It says which checks fail; GET /api/v1/system and the log say why.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -13418,7 +13418,7 @@ func (c *ClientWithResponses) GetHealthyWithResponse(ctx context.Context, reqEdi
 
 // GetReadyWithResponse Whether requests should be sent here
 //
-// Ready when the broker is connected, the devices are known, and what this process has of an embedded broker, a store and a hook is in order.
+// Ready when the broker is connected, the devices are known, and what this process has of an embedded broker, a store and a hook is in order. It says which checks fail; GET /api/v1/system and the log say why.
 //
 // Returns a wrapper object for the known response body format(s).
 //
