@@ -140,7 +140,8 @@ func (r Role) rights(h Holder) Rights {
 	case wattline.RoleController:
 		return Rights{
 			Publish: []wattline.Topic{
-				{Kind: wattline.TopicState, Site: h.Site}, event("command"), reply(), query(wattline.RoleGateway, wattline.VerbConfirm),
+				{Kind: wattline.TopicState, Site: h.Site},
+				event("command"), reply(), query(wattline.RoleGateway, wattline.VerbConfirm),
 				query(wattline.RoleRegistry, wattline.VerbList),
 			},
 			Subscribe: []wattline.Topic{
