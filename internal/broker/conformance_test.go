@@ -21,6 +21,7 @@ func TestTheBusOverAClusterOfThree(t *testing.T) {
 	cluster := newCluster(t)
 	startCluster(t, cluster)
 	harness := bustest.Harness{
+		Forgetful: true,
 		Kill: func() {
 			for _, member := range cluster {
 				member.kill()
