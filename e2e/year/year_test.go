@@ -137,7 +137,7 @@ func (p past) holdWhole(from, to time.Time, tolerance float64) {
 	for _, row := range p.consumption(wattline.WindowMonth, from, to) {
 		*whole.EnergyWh += *row.EnergyWh
 	}
-	whole.Coverage = p.coverage(from, to)
+	whole.Coverage, _ = p.coverage(from, to)
 	p.t.Logf("the whole, %v Wh with a coverage of %v, is %.4f %% wrong", whole.EnergyWh, whole.Coverage, 100*p.compare(whole, tolerance))
 }
 
@@ -152,25 +152,32 @@ func (p past) compare(row wattline.Consumption, tolerance float64) float64 {
 	if off < -tolerance || off > tolerance {
 		p.t.Errorf("from %v to %v, %v Wh are %v Wh, %+.3f %% wrong (coverage %v, estimated %v)", row.Start, row.End, truth, row.EnergyWh, 100*off, row.Coverage, row.Estimated)
 	}
-	// A plug that does not know the time after an outage is waited for.
-	const waited = wattline.Milli(2 * time.Minute * 1000)
-	slack := 1 + waited/wattline.Milli(row.End.Sub(row.Start.Time))
-	if want := p.coverage(row.Start.Time, row.End.Time); row.Coverage < want-slack || row.Coverage > want+1 {
+	want, gaps := p.coverage(row.Start.Time, row.End.Time)
+	if slack := waited(gaps, row.End.Sub(row.Start.Time)); row.Coverage < want-slack || row.Coverage > want+1 {
 		p.t.Errorf("from %v to %v the coverage is %v, and %v was observed", row.Start, row.End, row.Coverage, want)
 	}
 	return max(off, -off)
 }
 
+// waited is how much less of a window may be covered than was observed: after each gap a
+// plug that does not know the time is waited for, and there is the rounding.
+func waited(gaps int, window time.Duration) wattline.Milli {
+	const each = 2*time.Minute + time.Minute // and the poll that finds the end of it
+	return wattline.Milli(math.Ceil(1000*float64(gaps)*each.Seconds()/window.Seconds())) + 1
+}
+
 // coverage is the share of a time in which the plug was read: no more than three
-// polls were missed.
-func (p past) coverage(from, to time.Time) wattline.Milli {
+// polls were missed. gaps is how often there were more.
+func (p past) coverage(from, to time.Time) (share wattline.Milli, gaps int) {
 	var covered time.Duration
 	first, _ := slices.BinarySearchFunc(p.answered, from, time.Time.Compare)
 	for i := max(1, first); i < len(p.answered) && p.answered[i-1].Before(to); i++ {
 		before, at := p.answered[i-1], p.answered[i]
 		if at.Sub(before) <= 3*p.poll {
 			covered += time.Duration(min(at.UnixNano(), to.UnixNano()) - max(before.UnixNano(), from.UnixNano()))
+		} else {
+			gaps++
 		}
 	}
-	return wattline.Milli(math.Floor(1000 * covered.Seconds() / to.Sub(from).Seconds()))
+	return wattline.Milli(math.Floor(1000 * covered.Seconds() / to.Sub(from).Seconds())), gaps
 }
