@@ -172,7 +172,9 @@ func unguarded(cell string) string {
 
 // isFormula tells whether a text begins like a formula, behind any apostrophes.
 func isFormula(text string) bool {
-	text = strings.TrimLeft(text, "'")
+	if strings.HasPrefix(text, "'") { // seldom, and every text comes by
+		text = strings.TrimLeft(text, "'")
+	}
 	return text != "" && strings.IndexByte("=+-@\t\r\n", text[0]) >= 0
 }
 
