@@ -112,8 +112,8 @@ const (
 	lastPause  = 16 * time.Second
 )
 
-// follow asks for a page that is not the first of all. The client cannot ask for the rest alone, so what
-// may pass is tried again.
+// follow asks for a page that is not the first of all. An answer that broke off costs its
+// client more than a wait, so what may pass is tried again.
 func (f fetch[T]) follow(ctx context.Context, rows int, after string) (got outcome[T]) {
 	for wait := firstPause; ; wait *= 2 {
 		got.page, got.err = f(ctx, rows, after)
