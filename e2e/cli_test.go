@@ -142,7 +142,7 @@ func TestHelp(t *testing.T) {
 	})
 	t.Run("completion is a script that the shell takes", func(t *testing.T) {
 		got := run(t, ".", "completion", "bash")
-		check := exec.CommandContext(t.Context(), "bash", "-n")
+		check := exec.CommandContext(soon(t), "bash", "-n")
 		check.Stdin = strings.NewReader(got.stdout)
 		if printed, err := check.CombinedOutput(); got.code != 0 || err != nil || !strings.Contains(got.stdout, "wattline") {
 			t.Errorf("exit code %d, bash: %v: %s", got.code, err, printed)

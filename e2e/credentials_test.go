@@ -182,7 +182,7 @@ func TestCredentialsOnTheEmbeddedBroker(t *testing.T) {
 		}
 	})
 	t.Run("nobody else gets in", func(t *testing.T) {
-		cmd := mqtt{t, reach}.client("mosquitto_sub", "--cafile", filepath.Join(o.folder, "ca.pem"), "-t", "#", "-C", "1", "-W", "5")
+		cmd := mqtt{t, reach}.client(soon(t), "mosquitto_sub", "--cafile", filepath.Join(o.folder, "ca.pem"), "-t", "#", "-C", "1", "-W", "5")
 		if printed, err := cmd.CombinedOutput(); err == nil || strings.Contains(string(printed), "{") {
 			t.Errorf("it hears %s", printed)
 		}

@@ -95,7 +95,7 @@ func TestDemo(t *testing.T) {
 		files := t.TempDir()
 		query := fmt.Sprintf("from=-1h&to=%s", wattline.At(time.Now()))
 		take := func(script, query, file string) string {
-			command := exec.CommandContext(t.Context(), "sh", "../docs/examples/"+script, query, filepath.Join(files, file))
+			command := exec.CommandContext(soon(t), "sh", "../docs/examples/"+script, query, filepath.Join(files, file))
 			command.Env = append(os.Environ(), "WATTLINE="+a.base, "WATTLINE_TOKEN="+adminToken)
 			if printed, err := command.CombinedOutput(); err != nil {
 				t.Fatalf("%s %s: %v: %s", script, query, err, printed)
@@ -145,7 +145,7 @@ func TestDemo(t *testing.T) {
 // it prints.
 func sh(t *testing.T, line string) map[string]any {
 	t.Helper()
-	printed, err := exec.CommandContext(t.Context(), "sh", "-c", line).Output()
+	printed, err := exec.CommandContext(soon(t), "sh", "-c", line).Output()
 	if err != nil {
 		t.Fatalf("%s: %v (curl missing? apt-get install curl): %s", line, err, printed)
 	}

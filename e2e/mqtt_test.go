@@ -20,7 +20,7 @@ type mqtt struct {
 	addr string
 }
 
-func (m mqtt) client(name string, args ...string) *exec.Cmd {
+func (m mqtt) client(ctx context.Context, name string, args ...string) *exec.Cmd {
 	m.t.Helper()
 	path, err := exec.LookPath(name)
 	if err != nil {
@@ -30,13 +30,13 @@ func (m mqtt) client(name string, args ...string) *exec.Cmd {
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	return exec.CommandContext(context.Background(), path, append([]string{"-h", host, "-p", port}, args...)...)
+	return exec.CommandContext(ctx, path, append([]string{"-h", host, "-p", port}, args...)...)
 }
 
 // publish sends one message; more arguments are mosquitto_pub's.
 func (m mqtt) publish(topic, payload string, args ...string) {
 	m.t.Helper()
-	cmd := m.client("mosquitto_pub", append([]string{"-t", topic, "-s"}, args...)...)
+	cmd := m.client(soon(m.t), "mosquitto_pub", append([]string{"-t", topic, "-s"}, args...)...)
 	cmd.Stdin = strings.NewReader(payload)
 	if printed, err := cmd.CombinedOutput(); err != nil {
 		m.t.Fatalf("publish on %s: %v: %s", topic, err, printed)
@@ -67,7 +67,7 @@ func (m mqtt) record(filters ...string) *recorder {
 	for _, filter := range append(filters, mark) {
 		args = append(args, "-t", filter)
 	}
-	cmd := m.client("mosquitto_sub", args...)
+	cmd := m.client(context.Background(), "mosquitto_sub", args...)
 	r := &recorder{t: m.t, printed: &lines{}}
 	cmd.Stdout = r.printed
 	r.run = testserver.Program(m.t, cmd)

@@ -18,6 +18,9 @@ import (
 // things as well.
 const patience = 45 * time.Second
 
+// longestCommand is for a command that ends by itself.
+const longestCommand = 2 * time.Minute
+
 // wattlineProcess is a process of ours. It must end with status 0 when it is asked to,
 // by Stop or by the end of the test.
 type wattlineProcess struct {
@@ -100,6 +103,14 @@ func (w *wattlineProcess) alive() {
 	}
 }
 
+// soon bounds a command that ends by itself: one that hangs must fail its own
+// test, not take the time of all of them.
+func soon(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), longestCommand)
+	t.Cleanup(cancel)
+	return ctx
+}
+
 // outcome is how a command ended.
 type outcome struct {
 	code           int
@@ -109,7 +120,7 @@ type outcome struct {
 // run runs the program to its end.
 func run(t *testing.T, folder string, args ...string) outcome {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), binary, args...)
+	cmd := exec.CommandContext(soon(t), binary, args...)
 	cmd.Dir = folder
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr

@@ -155,7 +155,7 @@ func (s *soak) showsLater(than time.Time) time.Duration {
 func (s *soak) retained() []wattline.Reading {
 	s.t.Helper()
 	m := mqtt{s.t, s.addr}
-	printed, err := m.client("mosquitto_sub", "--retained-only", "-C", fmt.Sprint(len(s.metered)), "-W", "30",
+	printed, err := m.client(soon(s.t), "mosquitto_sub", "--retained-only", "-C", fmt.Sprint(len(s.metered)), "-W", "30",
 		"-t", "wattline/data/#", "-F", "%p").Output()
 	if err != nil {
 		s.t.Fatalf("%d retained readings are not to be had: %v", len(s.metered), err)
