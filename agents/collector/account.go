@@ -37,6 +37,9 @@ type counted struct {
 	// anew says that the counter may have begun anew since the reading before. It is
 	// of no use afterwards.
 	anew bool
+	// doubtful says that the counter went further than the clock did. It is of no use
+	// once the reading is recorded.
+	doubtful bool
 }
 
 // stretch is the time between two readings of a device.
@@ -82,7 +85,8 @@ func account(of subject, previous *counted, m kasa.Measurement) counted {
 	s := between(*previous, next.Reading, of)
 	leapt := hasLeapt(*previous, next.Reading, max(s.elapsed, s.interval))
 	if leapt && !hasLeapt(*previous, next.Reading, previous.unread(m.At)) {
-		leapt, s.observed = false, false // it was the clock that did not go as far
+		leapt, s.observed = false, false // it was perhaps the clock that did not go as far
+		next.doubtful = !next.replaces(*previous)
 	}
 	if s.observed {
 		next.CoversS = wattline.Milli(s.elapsed.Milliseconds())

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/agents/agenttest"
 	"github.com/wattline/wattline/agents/collector"
+	"github.com/wattline/wattline/agents/kasa"
 )
 
 // published is what another collector said of desk-1 so long ago.
@@ -160,6 +162,25 @@ func TestACollectorThatStartsAgainGoesOnWhereItWas(t *testing.T) {
 		}
 		if text == "" || string(j.memos["desk-1"]) == "" {
 			t.Error("there is no memo")
+		}
+	})
+}
+
+func TestACounterThatShowsNonsenseFirstCostsNothing(t *testing.T) {
+	run(t, func(t *testing.T, o office) {
+		time.Sleep(24 * time.Hour)
+		if _, err := o.journal.AppendAll(t.Context(), []wattline.Reading{published(10*time.Second, 700_000)}, nil); err != nil {
+			t.Fatal(err)
+		}
+		var once sync.Once
+		o.add("desk-1", func(ctx context.Context) (kasa.Measurement, error) {
+			m, err := metered(ctx)
+			once.Do(func() { m.Meter.TotalWh = 2_000_000_000 })
+			return m, err
+		})
+		after(12 * time.Second)
+		if got := o.journal.kept(); len(got) < 3 || got[1].EnergyWh > 702_000 || got[1].MeterWh != 5_000 || len(o.states("desk-1")) == 0 {
+			t.Errorf("%+v", got)
 		}
 	})
 }

@@ -40,6 +40,7 @@ type poller struct {
 	// daysAwaited is since when the reading after an outage waits for the plug's own
 	// statistics; zero if none does.
 	daysAwaited time.Time
+	doubt       doubt
 	// swapped limits how often is said that another plug answers.
 	swapped rate.Sometimes
 

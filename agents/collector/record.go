@@ -30,6 +30,9 @@ func (p *poller) record(ctx context.Context, m kasa.Measurement) (*wattline.Read
 			p.log.Info("another plug answers for the device", "device", p.device.ID, "was", p.previous.plug, "is", next.plug)
 		})
 	}
+	if p.doubt.holdsBack(&next, p.previous) {
+		return nil, nil
+	}
 	readings, ok := p.askDays(ctx, &next)
 	if !ok {
 		return nil, ctx.Err()
@@ -51,7 +54,7 @@ func (p *poller) record(ctx context.Context, m kasa.Measurement) (*wattline.Read
 	// Readings of days gone by are not news: who stores them finds the gap in the
 	// numbers and asks.
 	newest := numbered[len(numbered)-1]
-	p.previous, p.lastPace, p.daysAwaited = &next, p.pace(time.Now()), time.Time{}
+	p.previous, p.lastPace, p.daysAwaited, p.doubt = &next, p.pace(time.Now()), time.Time{}, doubt{}
 	p.retain(ctx, wattline.Topic{Kind: wattline.TopicData, Site: p.device.Site, Device: p.device.ID}, newest)
 	return &newest, nil
 }

@@ -108,35 +108,3 @@ func (c *counted) replaced(from counted, m kasa.Measurement, s stretch) {
 	c.EnergyWh = from.EnergyWh + before
 	c.phase = unknownPhase(c.Reading)
 }
-
-// longestOutage is how long a plug may have been unread before the process began. The
-// clock does not tell: one without a battery begins where it stopped.
-const longestOutage = 31 * 24 * time.Hour
-
-// unread is for how long at most nobody has read the plug, whatever the clock says.
-func (c *counted) unread(now time.Time) time.Duration {
-	if c.read.IsZero() {
-		return longestOutage
-	}
-	return now.Sub(c.read)
-}
-
-// hasLeapt tells whether a plug's counter went further than any plug can in a time.
-// What it leapt over was not used.
-func hasLeapt(from counted, to wattline.Reading, within time.Duration) bool {
-	went := to.MeterWh
-	if to.MeterWh >= from.MeterWh {
-		went -= from.MeterWh
-	}
-	return went > most(within)
-}
-
-// leapt goes on from a counter that shows nonsense, or did so before.
-func (c *counted) leapt(from counted, s stretch) {
-	c.Quality |= wattline.QualityImplausible
-	c.EnergyWh = from.EnergyWh
-	if s.observed {
-		c.EnergyWh += s.used
-	}
-	c.phase = unknownPhase(c.Reading)
-}
