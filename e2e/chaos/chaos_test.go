@@ -142,6 +142,7 @@ func (s *site) run(steps []plan.Step, p *progress) truth.Ledger {
 	}
 	l.Faults[len(l.Faults)-1].To = time.Now()
 	r.fill(&l)
+	s.askLater(l.Commands)
 	s.stop(r)
 	return l
 }

@@ -60,7 +60,7 @@ func (c client) switchOne(ctx context.Context) {
 	if a.refused {
 		return
 	}
-	command := truth.Command{Client: a.actor, Device: device, On: on, Asked: a.asked, Told: a.told, Deadline: a.told.Add(singleTimeout)}
+	command := truth.Command{Door: at.name, Client: a.actor, Device: device, On: on, Asked: a.asked, Told: a.told, Deadline: a.told.Add(singleTimeout)}
 	switch {
 	case a.err != nil:
 	case a.status == http.StatusOK:
@@ -106,7 +106,7 @@ func (c client) switchMany(ctx context.Context) {
 		results[r.Device] = r
 	}
 	for id := range ids {
-		command := truth.Command{Client: a.actor, Device: id, On: on, Asked: a.asked, Told: a.told, Deadline: a.told.Add(limit)}
+		command := truth.Command{Door: at.name, Client: a.actor, Device: id, On: on, Asked: a.asked, Told: a.told, Deadline: a.told.Add(limit)}
 		if result, ok := results[id]; ok {
 			command.ID, command.Outcome, command.Code = result.ID, result.Outcome, result.Code
 			if result.Code != "" {

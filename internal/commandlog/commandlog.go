@@ -34,17 +34,6 @@ const (
 	KeyAge = 24 * time.Hour
 )
 
-const (
-	queueLength = 4096
-	batchLength = 256
-	pruneEvery  = time.Minute
-	// writeInterval lies between two transactions while one change follows another and
-	// nobody waits for them.
-	writeInterval = 50 * time.Millisecond
-	// writeTimeout bounds a transaction: a disk that hangs must not hang the end.
-	writeTimeout = 10 * time.Second
-)
-
 // Options say where the log is and what bounds it. Zero bounds take the defaults.
 type Options struct {
 	// Path is the SQLite file.
@@ -65,23 +54,15 @@ type Options struct {
 // Log is the open log. Make it with Open; it writes while Run runs. All methods
 // may be called concurrently.
 type Log struct {
-	options  Options
-	log      *slog.Logger
-	db       *sqlite.DB
-	work     chan job
-	ended    chan struct{}
-	dropped  *telemetry.CounterVec
-	complain rate.Sometimes
+	options   Options
+	log       *slog.Logger
+	db        *sqlite.DB
+	work      chan job
+	ended     chan struct{}
+	unwritten []job // what waits for room on the disk; Run's own
+	dropped   *telemetry.CounterVec
+	complain  rate.Sometimes
 }
-
-// job is a change; done, if there is one, gets its error when it is on disk.
-type job struct {
-	do   func(context.Context, *sql.Tx) error
-	done chan<- error
-}
-
-// ErrEnded says that the log does not write any more, or not yet.
-var ErrEnded = errors.New("the log of commands is not being written")
 
 // Open opens or makes the file. A damaged one is set aside.
 func Open(ctx context.Context, options Options) (*Log, error) {
@@ -108,116 +89,6 @@ func Open(ctx context.Context, options Options) (*Log, error) {
 
 // Close closes the file; Run must have returned.
 func (l *Log) Close() error { return l.db.Close() }
-
-// Run writes until the context ends, and then what is waiting. It is called once.
-func (l *Log) Run(ctx context.Context) error {
-	defer l.refuseRest()
-	prune := time.NewTicker(pruneEvery)
-	defer prune.Stop()
-	batches := sqlite.Gatherer[job]{Queue: l.work, Most: batchLength, Every: writeInterval, Urgent: job.isAwaited}
-	for {
-		select {
-		case first := <-l.work:
-			l.write(batches.Next(ctx, first))
-		case <-prune.C:
-			l.write([]job{{do: l.prune}})
-		case <-ctx.Done():
-			for jobs := sqlite.Gather(nil, l.work, batchLength); len(jobs) > 0; jobs = sqlite.Gather(nil, l.work, batchLength) {
-				l.write(jobs)
-			}
-			return nil
-		}
-	}
-}
-
-// refuseRest ends those that still come.
-func (l *Log) refuseRest() {
-	close(l.ended)
-	for {
-		select {
-		case late := <-l.work:
-			late.finish(ErrEnded)
-		default:
-			return
-		}
-	}
-}
-
-func (j job) isAwaited() bool { return j.done != nil }
-
-func (j job) finish(err error) {
-	if j.done != nil {
-		j.done <- err
-	}
-}
-
-// write puts jobs on disk, all or none.
-func (l *Log) write(jobs []job) {
-	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
-	defer cancel()
-	err := l.db.Write(ctx, func(tx *sql.Tx) error {
-		for _, j := range jobs {
-			if err := j.do(ctx, tx); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		l.dropped.WithLabelValues("disk").Add(float64(len(jobs)))
-		l.complain.Do(func() { l.log.Error("the log of commands cannot be written", "changes", len(jobs), "error", err) })
-	}
-	for _, j := range jobs {
-		j.finish(err)
-	}
-}
-
-// later has something written soon. It never blocks: what finds no room is counted.
-func (l *Log) later(do func(context.Context, *sql.Tx) error) {
-	select {
-	case l.work <- job{do: do}:
-	default:
-		l.dropped.WithLabelValues("full").Inc()
-	}
-}
-
-// now has something written and waits until it is on disk. What is queued is not
-// taken back when the context ends: whoever asked learns whether it was written. Only
-// of a disk that hangs they do not; it may be written after the error then.
-func (l *Log) now(ctx context.Context, do func(context.Context, *sql.Tx) error) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	done := make(chan error, 1)
-	select {
-	case l.work <- job{do, done}:
-	case <-l.ended:
-		return ErrEnded
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
-	defer cancel()
-	select {
-	case err := <-done:
-		return err
-	case <-l.ended:
-		select {
-		case err := <-done:
-			return err
-		default:
-			return ErrEnded
-		}
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// settle waits until all that was noted before is on disk, so that whoever asks
-// finds it.
-func (l *Log) settle(ctx context.Context) error {
-	return l.now(ctx, func(context.Context, *sql.Tx) error { return nil })
-}
 
 // prune keeps the log within its bounds.
 func (l *Log) prune(ctx context.Context, tx *sql.Tx) error {

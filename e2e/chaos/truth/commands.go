@@ -29,7 +29,7 @@ const (
 // dutyOf: where nothing was answered, and where the answer is that the outcome is
 // unknown, anything may have happened until the deadline.
 func dutyOf(c Command) duty {
-	switch c.Outcome {
+	switch c.known() {
 	case wattline.OutcomeDone:
 		return must
 	case "", wattline.OutcomeTimeout, wattline.OutcomeFailed:
@@ -41,7 +41,7 @@ func dutyOf(c Command) duty {
 // window is when a command may have moved the relay: a deadline ends it, and so
 // does the answer that it is done.
 func (c Command) window() (from, to time.Time) {
-	if dutyOf(c) == must {
+	if c.Outcome == wattline.OutcomeDone {
 		return c.Asked, c.Told
 	}
 	return c.Asked, c.Deadline
@@ -156,9 +156,10 @@ func (p *pairing) judge(l Ledger, plug string, left *leftOver) (broken []Violati
 // found tells whether a plug was found as a command wanted it, and told so, after
 // it was given and before its outcome was told, while it was not easily reached.
 func (l Ledger) found(plug string, c Command) bool {
+	from, to := c.window()
 	return slices.ContainsFunc(l.Answers[plug], func(a Answer) bool { return !a.Switched && a.Sent && c.takes(a) }) &&
 		slices.ContainsFunc(l.Faults, func(f Fault) bool {
-			return f.is(plug, plan.AllPlugs) && f.What != plan.Clock && f.overlaps(c.Asked, c.Told, aroundFault)
+			return f.is(plug, plan.AllPlugs) && f.What != plan.Clock && f.overlaps(from, to, aroundFault)
 		})
 }
 

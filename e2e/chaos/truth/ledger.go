@@ -61,6 +61,12 @@ type Command struct {
 	// Outcome is empty where no answer came at all.
 	Outcome wattline.Outcome
 	Code    wattline.Code
+	// Door is the gateway that was asked; empty for a command by bare MQTT.
+	Door string
+	// Later is what that gateway said of it when all was over, and empty where it
+	// was not asked. Forgotten: it did not know of it then.
+	Later     wattline.Outcome
+	Forgotten bool
 }
 
 // Fault is something that was done to the site.

@@ -127,10 +127,13 @@ func (v *Verdict) commands(l Ledger) {
 	for _, outcome := range sortedKeys(outcomes) {
 		v.count("… "+outcome, outcomes[outcome])
 	}
+	learned, otherwise := checkLater(l)
+	v.count("… of unknown outcome at first, and known later", learned)
 	left, broken := checkCommands(l)
 	v.count("… found done, though the plug's answer was lost", left.found)
 	v.count("… carried out once more, to no effect", left.repeats)
-	for _, promise := range []string{promiseDone, promiseCarried, promiseLate} {
+	broken = append(broken, otherwise...)
+	for _, promise := range []string{promiseDone, promiseCarried, promiseLate, promiseEnded, promiseStays, promiseKept} {
 		v.promise(promise, slices.DeleteFunc(slices.Clone(broken), func(b Violation) bool { return b.Promise != promise }))
 	}
 }
