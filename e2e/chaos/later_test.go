@@ -5,11 +5,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/e2e/chaos/truth"
 	"github.com/wattline/wattline/internal/testserver"
 )
+
+// pendingAfter is how long after its deadline a command may still be pending.
+const pendingAfter = 5 * time.Second
 
 // askLater has each gateway say what became of every command that it was given, by
 // the name of a device that is still there.
@@ -25,6 +29,9 @@ func (s *site) askLater(commands []truth.Command) {
 		}
 		testserver.Eventually(s.t, patience, func() (err error) {
 			commands[i].Later, err = s.doors[c.Door].outcome(c.ID)
+			if err == nil && commands[i].Later == wattline.OutcomePending && time.Now().Before(c.Deadline.Add(pendingAfter)) {
+				err = fmt.Errorf("command %s is pending", c.ID)
+			}
 			return err
 		})
 		commands[i].Forgotten = commands[i].Later == ""
