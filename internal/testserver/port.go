@@ -4,8 +4,12 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"os"
+	"path/filepath"
 	"strconv"
 	"testing"
+
+	"github.com/wattline/wattline/internal/datalock"
 )
 
 const (
@@ -17,18 +21,36 @@ const (
 )
 
 // FreePort returns a port on which nobody listens on 127.0.0.1, neither by TCP
-// nor by UDP.
+// nor by UDP. Until the test ends no other test gets it, of this process or of
+// another: a server may come later, go and come back, at any address.
 func FreePort(t testing.TB) int {
 	t.Helper()
 	var err error
 	for range 100 {
 		port := firstPort + rand.IntN(lastPort-firstPort)
-		if err = tryPort(t, port); err == nil {
+		if err = reserve(t, port); err == nil {
 			return port
 		}
 	}
 	t.Fatalf("no free port between %d and %d: %v", firstPort, lastPort, err)
 	return 0
+}
+
+// reserve keeps a port for a test by a lock, which ends with the process if that
+// is killed.
+func reserve(t testing.TB, port int) error {
+	t.Helper()
+	folder := filepath.Join(os.TempDir(), fmt.Sprintf("wattline-test-ports-%d", os.Getuid()))
+	reserved, err := datalock.Take(folder, strconv.Itoa(port))
+	if err != nil {
+		return err
+	}
+	if err := tryPort(t, port); err != nil {
+		_ = reserved.Close()
+		return err
+	}
+	t.Cleanup(func() { _ = reserved.Close() })
+	return nil
 }
 
 func tryPort(t testing.TB, port int) error {
