@@ -12,6 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/api"
@@ -53,7 +54,7 @@ func (o *office) statusFrom(t *testing.T, from, head string) string {
 
 func TestStrangersWhoDoNotFinishHoldNobodyUp(t *testing.T) {
 	const clients, requests = 600, 512
-	o := open(t, withAccounts(t))
+	o := open(t, withAccounts(t), func(options *api.Options) { options.Limits.BodyTimeout = time.Minute })
 	const begun = "POST /api/v1/session HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
 	for range clients {
 		if _, err := io.WriteString(o.dialFrom(t, "127.0.0.1"), begun); err != nil {

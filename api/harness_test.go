@@ -280,7 +280,7 @@ func wantProblem(t testing.TB, a answer, code wattline.Code, field string) {
 // eventually waits for something that another goroutine brings about.
 func eventually(t testing.TB, what string, met func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !met(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); !met(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal(what + " did not come about")
 		}

@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/wattline/wattline/api"
 	"github.com/wattline/wattline/internal/access"
@@ -73,6 +74,9 @@ func TestWhoTriesForStreamsWithoutEndTakesNoMoreThanTheirSeats(t *testing.T) {
 func tryForStreams(conn net.Conn, attempts int) error {
 	answers := bufio.NewReader(conn)
 	for range attempts {
+		if err := conn.SetDeadline(time.Now().Add(hostilePatience)); err != nil {
+			return err
+		}
 		if _, err := io.WriteString(conn, attempt); err != nil {
 			return err
 		}

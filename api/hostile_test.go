@@ -128,7 +128,10 @@ func dribble(ctx context.Context, conn net.Conn) {
 }
 
 func TestTenThousandIdleConnectionsOfOneClientLeaveRoomForOthers(t *testing.T) {
-	o := open(t, func(options *api.Options) { options.Limits.ConnectionsOfOne = 500 })
+	o := open(t, func(options *api.Options) {
+		options.Limits.ConnectionsOfOne = 500
+		options.Limits.HeaderTimeout, options.Limits.BodyTimeout = time.Minute, time.Minute // none is cut off meanwhile
+	})
 	const idle = 10_000
 	for i := range idle {
 		o.dialFrom(t, "127.0.0.1")

@@ -32,7 +32,7 @@ func (d *door) identify() (access.Principal, error) {
 
 func (d *door) let(who access.Principal) { d.who.Store(&who) }
 
-func openDoor(t *testing.T, options live.Options) *door {
+func openDoor(t *testing.T, options live.Options, change ...func(*http.Server)) *door {
 	t.Helper()
 	d := &door{hub: newHub(t, options)}
 	d.let(guest(t, "hq"))
@@ -53,7 +53,9 @@ func openDoor(t *testing.T, options live.Options) *door {
 			http.Error(w, err.Error(), wattline.AsError(err).Code.HTTPStatus())
 		}
 	}))
-	d.Config.WriteTimeout = 50 * time.Millisecond
+	for _, c := range change {
+		c(d.Config)
+	}
 	d.Start()
 	t.Cleanup(func() {
 		d.hub.End(context.Background())
@@ -155,7 +157,9 @@ func TestAStreamOfEvents(t *testing.T) {
 }
 
 func TestAQuietStreamLivesOnAndMovesItsPosition(t *testing.T) {
-	d := openDoor(t, live.Options{Heartbeat: 10 * time.Millisecond, Events: 4}) // the server gives an answer 50 ms
+	d := openDoor(t, live.Options{Heartbeat: 10 * time.Millisecond, Events: 4}, func(s *http.Server) {
+		s.WriteTimeout = 50 * time.Millisecond // which the stream outlives
+	})
 	stream := d.events(t, "/events", "")
 	before := stream.next()["id"]
 	place(t, d.hub, "elsewhere", "lab")
@@ -207,7 +211,7 @@ func TestAStreamEndsWithAReason(t *testing.T) {
 }
 
 func TestAClientThatTakesNothingIsCutOffAndHoldsUpNobody(t *testing.T) {
-	d := openDoor(t, live.Options{Stall: 100 * time.Millisecond, Pause: time.Microsecond, SeatsEach: 2})
+	d := openDoor(t, live.Options{Stall: time.Second, Pause: time.Microsecond, SeatsEach: 2})
 	place(t, d.hub, "desk-1", "hq/f1")
 	stuck, quick := d.events(t, "/events", ""), d.events(t, "/events", "")
 	text := strings.Repeat("x", 10_000)
