@@ -61,6 +61,10 @@ func TestTheCommandLineOfARunningGateway(t *testing.T) {
 		testserver.Eventually(t, patience, func() error {
 			return contains(run(t, o.folder, "consumption", "--from", "today", "--group-by", "all").stdout, "all")
 		})
+		if got := asked(t, 0, "consumption", "--from", "2026-03-01", "--to", "2026-03-02", "--window", "day", "--tz", "Asia/Tokyo"); !strings.Contains(got.stdout, "2026-03-01 00:00  2026-03-02 00:00") {
+			t.Errorf("the day of the zone is shown in another: %s", got.stdout)
+		}
+		asked(t, 2, "consumption", "--tz", "Mars/Olympus")
 	})
 	t.Run("watching shows readings as they come", func(t *testing.T) {
 		w := start(t, o.folder, "watch", "desk-1", "--json")

@@ -250,6 +250,7 @@ func TestWhatIsNotMeantIsRefusedAndDoesNothing(t *testing.T) {
 		"another measurement":        {"GET", "/api/out/influx_query/sp/voltage", "", ""},
 		"an id and a row":            {"GET", "/api/out/influx_query/sp/power?id=sp_g0&row=1", "", "id"},
 		"an unknown parameter":       {"GET", "/api/out/influx_query/sp/power?limit=1", "", "limit"},
+		"an unknown operation":       {"GET", "/api/out/influx_query/sp/power?operation=average", "", "operation"},
 		"a parameter given twice":    {"GET", "/api/out/influx_query/sp/power?row=1&row=2", "", "row"},
 		"a time that is none":        {"GET", "/api/out/influx_query/sp/power?from=yesterday", "", "from"},
 		"a time beyond all":          {"GET", "/api/out/influx_query/sp/power?to=1e300", "", "to"},

@@ -1,9 +1,11 @@
 package compat
 
 import (
+	"fmt"
 	"math"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -66,6 +68,9 @@ func (q *question) take(name, value string) error {
 	switch name {
 	case "operation":
 		q.operation = wattline.Op(strings.ToLower(value))
+		if !slices.Contains(wattline.Ops(), q.operation) {
+			return invalid(name, fmt.Sprintf("must be one of %s", wattline.Ops()))
+		}
 	case "id":
 		q.id = value
 		q.query.Set("device", value)

@@ -183,6 +183,11 @@ func TestManyChangesAreMadeAllOrNone(t *testing.T) {
 	if !on.retained["fan"] || !on.retained["oven"] || on.retained["lamp"] {
 		t.Errorf("%v", on.retained)
 	}
+	t.Run("and their versions do not count them", func(t *testing.T) {
+		if fan, oven := on.devices["fan"].Version, on.devices["oven"].Version; fan != oven || fan <= lamp.Version {
+			t.Errorf("%d and %d after %d", fan, oven, lamp.Version)
+		}
+	})
 }
 
 func TestAnAddressOutsideTheNetworksIsRefused(t *testing.T) {

@@ -22,8 +22,10 @@ func (s step) id() string {
 
 // differ is the steps from one list of devices to another, both sorted by id. The
 // devices of after get their versions: their own of before where the description is
-// the same, else the next. A lift is no change of the description.
-func differ(before, after []wattline.Device, next func() uint64) []step {
+// the same, else the new one, which is the same for all: versions that were counted
+// through would tell whoever sees some of the devices how many there are between them.
+// A lift is no change of the description.
+func differ(before, after []wattline.Device, version uint64) []step {
 	var steps []step
 	had := 0
 	remove := func(until string) {
@@ -35,7 +37,7 @@ func differ(before, after []wattline.Device, next func() uint64) []step {
 		device := &after[i]
 		remove(device.ID)
 		if had == len(before) || before[had].ID != device.ID {
-			device.Version = next()
+			device.Version = version
 			steps = append(steps, step{change: wattline.DeviceAdded, after: device})
 			continue
 		}
@@ -44,7 +46,7 @@ func differ(before, after []wattline.Device, next func() uint64) []step {
 		device.Version = old.Version
 		if change := compare(*old, *device); change != "" {
 			if change == wattline.DeviceChanged {
-				device.Version = next()
+				device.Version = version
 			}
 			steps = append(steps, step{change: change, before: old, after: device})
 		}

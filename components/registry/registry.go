@@ -139,11 +139,8 @@ func (r *Registry) commit(ctx context.Context, actor string, become func([]wattl
 		return nil, err
 	}
 	now := time.Now()
-	version := r.version
-	steps := differ(r.devices, after, func() uint64 {
-		version = max(version+1, uint64(now.UnixMilli()))
-		return version
-	})
+	version := max(r.version+1, uint64(now.UnixMilli()))
+	steps := differ(r.devices, after, version)
 	if err := r.file.apply(ctx, steps, now); err != nil {
 		return nil, err
 	}
