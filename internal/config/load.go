@@ -73,7 +73,11 @@ func parse(data []byte, into any) error {
 	case errors.Is(err, io.EOF):
 		return err
 	case err != nil:
-		message, line := explain(err, reflect.TypeOf(into).Elem())
+		of := reflect.TypeOf(into).Elem()
+		message, line := explain(err, of)
+		if line == 0 {
+			message, line = located(data, of, message)
+		}
 		if line > 0 {
 			return fmt.Errorf("line %d: %s", line, message)
 		}
