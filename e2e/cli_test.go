@@ -99,6 +99,7 @@ func TestExitCodes(t *testing.T) {
 		"nothing to emulate":                     {[]string{"emulator", "--plugs", "0"}, 2, "--plugs"},
 		"a time that stands":                     {[]string{"emulator", "--speed", "0"}, 2, "--speed must be above 0"},
 		"an unknown role":                        {[]string{"run", "collectr"}, 2, `unknown role "collectr"`},
+		"a flag that is required":                {[]string{"broker", "acl"}, 2, "required flag"},
 		"no role":                                {[]string{"run"}, 2, "requires at least 1 arg"},
 		"an unknown log level":                   {[]string{"check", "--log-level", "loud"}, 2, "--log-level must be"},
 		"an unknown fault":                       {[]string{"emulator", "--faults", "desk-1=explode"}, 2, "--faults"},

@@ -92,6 +92,12 @@ siblings. It polls them, keeps their readings, and switches them on request.`,
 			}
 			return nil
 		}),
+		PersistentPreRunE: func(command *cobra.Command, _ []string) error {
+			if err := command.ValidateRequiredFlags(); err != nil {
+				return usageError{err}
+			}
+			return nil
+		},
 		RunE: func(command *cobra.Command, _ []string) error { return command.Help() },
 	}
 	root.SetVersionTemplate("wattline {{.Version}}\n")
