@@ -118,7 +118,7 @@ func TestOffline(t *testing.T) {
 func TestPowerCut(t *testing.T) {
 	t.Parallel()
 	eachModel(t, func(t *testing.T, plug *emulator.Plug) {
-		set(t, plug, "power-cut:for=150ms")
+		set(t, plug, "power-cut:for=1s")
 		if plug.Reachable() {
 			t.Error("it is reachable")
 		}
@@ -342,9 +342,6 @@ func TestTheClientTellsTheFaultsApart(t *testing.T) {
 	t.Cleanup(func() { _ = client.Close() })
 	target, err := kasa.ParseAddress(plug.Addr())
 	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := client.Read(t.Context(), target); err != nil {
 		t.Fatal(err)
 	}
 	for fault, want := range map[string]kasa.Class{

@@ -295,8 +295,10 @@ func TestConnections(t *testing.T) {
 			send(conn, model(hw4Sysinfo, hw4Realtime)(request))
 			readRequest(conn)
 		})
-		client := newClient(t, kasa.Options{IdleTimeout: time.Hour, ExchangeTimeout: 50 * time.Millisecond})
-		if err := client.SetRelay(t.Context(), plug.target, true); kasa.ClassOf(err) != kasa.ClassTimeout {
+		client := newClient(t, patient)
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		defer cancel()
+		if err := client.SetRelay(ctx, plug.target, true); kasa.ClassOf(err) != kasa.ClassTimeout {
 			t.Errorf("error %v", err)
 		}
 		if _, err := client.Identify(t.Context(), plug.target); err != nil {

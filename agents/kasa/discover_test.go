@@ -56,14 +56,24 @@ func newDiscoverer(t *testing.T) *kasa.Client {
 // find collects what a search finds, by address.
 func find(t *testing.T, d kasa.Discovery) map[string]kasa.Found {
 	t.Helper()
+	return findAll(t, d, 0)
+}
+
+// findAll does not wait for more when so many are found.
+func findAll(t *testing.T, d kasa.Discovery, all int) map[string]kasa.Found {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
 	found := map[string]kasa.Found{}
-	err := newDiscoverer(t).Discover(t.Context(), d, func(f kasa.Found) {
+	err := newDiscoverer(t).Discover(ctx, d, func(f kasa.Found) {
 		if _, twice := found[f.Address.Addr().String()]; twice {
 			t.Errorf("%v is told of twice", f.Address)
 		}
-		found[f.Address.Addr().String()] = f
+		if found[f.Address.Addr().String()] = f; len(found) == all {
+			cancel()
+		}
 	})
-	if err != nil {
+	if err != nil && ctx.Err() == nil {
 		t.Fatal(err)
 	}
 	return found
@@ -71,7 +81,10 @@ func find(t *testing.T, d kasa.Discovery) map[string]kasa.Found {
 
 func nobody() []netip.Addr { return []netip.Addr{} }
 
-const soon = 150 * time.Millisecond
+const (
+	soon    = 150 * time.Millisecond // where nothing is to come
+	patient = 20 * time.Second       // where something is
+)
 
 func TestASweepFindsThePlugsOfANetwork(t *testing.T) {
 	h := settle(t, emulator.HS110HW1, emulator.HS110HW4, emulator.HS300)
@@ -97,10 +110,10 @@ func TestASweepFindsThePlugsOfANetwork(t *testing.T) {
 
 func TestDatagramsFindPlugsWithoutASweep(t *testing.T) {
 	h := settle(t, emulator.HS110HW1, emulator.HS100)
-	found := find(t, kasa.Discovery{
+	found := findAll(t, kasa.Discovery{
 		Datagrams: []netip.Addr{netip.MustParseAddr("127.0.1.1"), netip.MustParseAddr("127.0.1.2")},
-		Ports:     []uint16{h.port}, Wait: soon,
-	})
+		Ports:     []uint16{h.port}, Wait: patient,
+	}, len(h.plugs))
 	for i, plug := range h.plugs {
 		f := found[netip.MustParseAddrPort(plug.Addr()).Addr().String()]
 		if f.Address.String() != plug.Addr() || f.Info.DeviceID != plug.DeviceID() {
@@ -157,7 +170,7 @@ func TestKLAPFirmwareIsNamedAsSuch(t *testing.T) {
 		}
 	}
 	t.Run("where it answers a broadcast", func(t *testing.T) {
-		check(t, find(t, kasa.Discovery{Datagrams: []netip.Addr{netip.MustParseAddr("127.0.1.9")}, KLAPPort: port, Wait: soon}))
+		check(t, findAll(t, kasa.Discovery{Datagrams: []netip.Addr{netip.MustParseAddr("127.0.1.9")}, KLAPPort: port, Wait: patient}, 1))
 	})
 	t.Run("where a sweep finds the port of the protocol closed", func(t *testing.T) {
 		check(t, find(t, kasa.Discovery{

@@ -25,7 +25,7 @@ type shakyInflux struct {
 	bus   *fakeBus
 	col   *collector
 	proxy *testserver.HTTPProxy
-	store *influx.Store
+	store *influx.Store // past the proxy, with time for its answers
 	dir   string
 }
 
@@ -33,18 +33,21 @@ func beginInflux(t *testing.T, retention time.Duration) *shakyInflux {
 	t.Helper()
 	server := testserver.Influx(t)
 	proxy := testserver.NewHTTPProxy(t, server.URL())
-	s, err := influx.New(influx.Options{
-		URL: proxy.URL(), Org: server.Org(), Bucket: server.NewBucketKeeping(retention), Token: server.Token(), Timeout: 500 * time.Millisecond,
-	})
-	if err != nil {
-		t.Fatal(err)
+	options := influx.Options{URL: server.URL(), Org: server.Org(), Bucket: server.NewBucketKeeping(retention), Token: server.Token()}
+	open := func() *influx.Store {
+		s, err := influx.New(options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = s.Close() })
+		return s
 	}
-	t.Cleanup(func() { _ = s.Close() })
 	shaky := &shakyInflux{
-		bus: newBus(newStore()), col: &collector{instance: "c1", stream: "s1"}, proxy: proxy, store: s, dir: t.TempDir(),
+		bus: newBus(newStore()), col: &collector{instance: "c1", stream: "s1"}, proxy: proxy, store: open(), dir: t.TempDir(),
 	}
+	options.URL, options.Timeout = proxy.URL(), 500*time.Millisecond
 	h, err := persist.New(t.Context(), persist.Options{
-		Name: "influx", Bus: shaky.bus, Store: s, Dir: shaky.dir, BatchInterval: 20 * time.Millisecond, Grace: 100 * time.Millisecond,
+		Name: "influx", Bus: shaky.bus, Store: open(), Dir: shaky.dir, BatchInterval: 20 * time.Millisecond, Grace: 100 * time.Millisecond,
 	})
 	if err != nil {
 		t.Fatal(err)
