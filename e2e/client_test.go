@@ -75,7 +75,7 @@ func TestTheGeneratedClientDoesTheMainJob(t *testing.T) {
 	})
 	t.Run("what was used is asked, summed up and exported", func(t *testing.T) {
 		testserver.Eventually(t, patience, func() error {
-			sums, err := gateway.GetConsumptionWithResponse(ctx, &client.GetConsumptionParams{From: new("today"), GroupBy: new("all"), Tz: new("Europe/Madrid")})
+			sums, err := gateway.GetConsumptionWithResponse(ctx, &client.GetConsumptionParams{From: new("today"), GroupBy: new("all"), Device: &desk, Tz: new("Europe/Madrid")})
 			if err != nil || sums.JSON200 == nil || len(sums.JSON200.Rows) == 0 || sums.JSON200.Rows[len(sums.JSON200.Rows)-1].EnergyWh == nil {
 				return fmt.Errorf("%w %s", err, sums.Body)
 			}

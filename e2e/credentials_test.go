@@ -64,7 +64,7 @@ func TestCredentialsOnMosquitto(t *testing.T) {
 	t.Parallel()
 	since := time.Now()
 	plugs := simulatedOffice(t)
-	o := newOffice(t, "store: archive", "switch_on_per_s: 2")
+	o := newOffice(t, "store: archive", "switch_on_per_s: 1")
 	authority := o.certify("mosquitto")
 	processes := map[string][]string{
 		"gw": {"gateway"}, "agent": {"collector", "controller"}, "store": {"registry", "history", "hook"},

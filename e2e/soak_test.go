@@ -18,6 +18,9 @@ import (
 // away is how long the store is away in TestSoak; make soak says an hour.
 var away = flag.Duration("away", 10*time.Second, "how long TestSoak keeps the store away")
 
+// longestDrain is how much longer than the store was away its backlog may take.
+const longestDrain = 2 * time.Minute
+
 // soakPlugs is how many plugs are polled, each every second.
 const soakPlugs = 50
 
@@ -206,6 +209,9 @@ func (s *soak) until(name string, stored uint64) {
 	s.t.Helper()
 	p := phase{name: name}
 	for begun := time.Now(); s.storedSeq() < stored; p.length = time.Since(begun) {
+		if p.length > longestDrain+*away {
+			s.t.Fatalf("%s: %d is stored of %d after %v", name, s.storedSeq(), stored, p.length)
+		}
 		p.shown = append(p.shown, s.showsLater(time.Now()))
 	}
 	s.end(p)

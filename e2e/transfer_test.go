@@ -25,17 +25,21 @@ const (
 	exportedPerDay   = 600
 )
 
-// exportedAt is when a reading was taken: every ten seconds for an hour and a half
-// of each of the days before today.
-func exportedAt(i int) time.Time {
+// exported is what the older system had, up to a noon.
+type exported struct{ noon time.Time }
+
+// at is when a reading was taken: every ten seconds for an hour and a half of each of
+// the days before today.
+func (e exported) at(i int) time.Time {
 	const day = 24 * time.Hour
-	noon := time.Now().UTC().Truncate(day).Add(-day / 2)
-	return noon.Add(time.Duration(i/exportedPerDay-exportedDays+1)*day + time.Duration(i%exportedPerDay)*10*time.Second)
+	return e.noon.Add(time.Duration(i/exportedPerDay-exportedDays+1)*day + time.Duration(i%exportedPerDay)*10*time.Second)
 }
 
-// export writes what the older system had.
-func export(t *testing.T, path string) {
+// export writes it.
+func export(t *testing.T, path string) exported {
 	t.Helper()
+	const day = 24 * time.Hour
+	e := exported{time.Now().UTC().Truncate(day).Add(-day / 2)}
 	var text strings.Builder
 	text.WriteString("# DML\n# CONTEXT-DATABASE:sp\n# CONTEXT-RETENTION-POLICY:autogen\n# writing tsm data\n")
 	for _, measurement := range []string{"power", "status"} {
@@ -46,13 +50,14 @@ func export(t *testing.T, path string) {
 					value = fmt.Sprintf("%di", i/100%2)
 				}
 				fmt.Fprintf(&text, "%s,column=%d,id=sp_w.r1.c%d,row=1,type=w value=%s %d\n",
-					measurement, d, d, value, exportedAt(i).UnixNano())
+					measurement, d, d, value, e.at(i).UnixNano())
 			}
 		}
 	}
 	if err := os.WriteFile(path, []byte(text.String()), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	return e
 }
 
 // TestHistoryMovesFromStoreToStore: an export goes into the archive, from there to
@@ -64,7 +69,7 @@ func TestHistoryMovesFromStoreToStore(t *testing.T) {
 	o.write("influx.token", server.Token()+"\n")
 	o.settings = append(o.settings, fmt.Sprintf("influx: {url: %q, org: %s, bucket: %s, token_file: influx.token}", server.URL(), server.Org(), server.Bucket()))
 	o.declare()
-	export(t, filepath.Join(o.folder, "export.lp"))
+	e := export(t, filepath.Join(o.folder, "export.lp"))
 
 	const all = exportedDevices * exportedReadings
 	imported := run(t, o.folder, "import", "influx1", "export.lp", "--json")
@@ -95,7 +100,7 @@ func TestHistoryMovesFromStoreToStore(t *testing.T) {
 	o.copied("wattline.yaml", exportedReadings, "--from", "archive", "--to", "influx", "--verify-only", "--devices", "sp_w.r1.c3")
 
 	t.Run("a difference is found", func(t *testing.T) { tamper(t, o, server) })
-	t.Run("quarter-hours are made anew, and nothing that was right is", func(t *testing.T) { rebuild(o.in(t)) })
+	t.Run("quarter-hours are made anew, and nothing that was right is", func(t *testing.T) { rebuild(o.in(t), e) })
 	t.Run("an archive in use says what to do", func(t *testing.T) {
 		o := o.in(t)
 		w := o.up()
@@ -175,10 +180,10 @@ func tamper(t *testing.T, o *office, server *testserver.InfluxServer) {
 }
 
 // rebuild does it with a system that runs and with the store alone.
-func rebuild(o *office) {
+func rebuild(o *office, e exported) {
 	days := func(more ...string) (done store.Rebuilt) {
 		o.t.Helper()
-		from, to := exportedAt(0).Format(time.DateOnly), exportedAt(exportedReadings).Format(time.DateOnly)
+		from, to := e.at(0).Format(time.DateOnly), e.at(exportedReadings).Format(time.DateOnly)
 		got := run(o.t, o.folder, append([]string{"history", "rebuild", "--json", "--from", from, "--to", to}, more...)...)
 		if err := json.Unmarshal([]byte(got.stdout), &done); err != nil || got.code != 0 {
 			o.t.Fatalf("exit code %d, %v: %s", got.code, err, got.stderr)

@@ -42,7 +42,7 @@ func listen(t *testing.T, ctx context.Context, broker *testserver.MosquittoServe
 	for _, filter := range []string{"reply/" + auditor + "/+", "reply/" + asker + "/+", "presence/+", "event/+", "command/+/+", "stored/+/+"} {
 		args = append(args, "-t", root+filter)
 	}
-	cmd := m.client(ctx, "mosquitto_sub", args...)
+	cmd := m.client(context.WithoutCancel(ctx), "mosquitto_sub", args...)
 	lines, printed := io.Pipe()
 	cmd.Stdout = printed
 	testserver.Program(t, cmd)
@@ -64,7 +64,7 @@ func (m *mqtt) client(ctx context.Context, name string, args ...string) *exec.Cm
 		m.t.Fatalf("%s is missing: apt-get install mosquitto-clients (make deps)", name)
 	}
 	host, port, _ := net.SplitHostPort(m.broker.Addr())
-	return exec.CommandContext(context.WithoutCancel(ctx), path, append([]string{"-h", host, "-p", port}, args...)...)
+	return exec.CommandContext(ctx, path, append([]string{"-h", host, "-p", port}, args...)...)
 }
 
 // publish sends one message; more arguments are mosquitto_pub's. It is an error if
@@ -74,6 +74,8 @@ func (m *mqtt) publish(ctx context.Context, topic string, payload any, args ...s
 	if err != nil {
 		return err
 	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
 	cmd := m.client(ctx, "mosquitto_pub", append([]string{"-t", root + topic, "-s"}, args...)...)
 	cmd.Stdin = strings.NewReader(string(text))
 	return cmd.Run()

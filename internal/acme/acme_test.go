@@ -41,6 +41,7 @@ type authority struct {
 func newAuthority(t *testing.T, tlsPort int) authority {
 	t.Helper()
 	t.Setenv("PEBBLE_VA_NOSLEEP", "1")
+	t.Setenv("PEBBLE_WFE_NONCEREJECT", "0") // else some requests at random, which then wait
 	quiet := slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo)
 	names := fmt.Sprintf("127.0.0.1:%d", testserver.FreePort(t))
 	dns, err := challtestsrv.New(challtestsrv.Config{DNSAddrs: []string{names}, Log: quiet})
@@ -51,6 +52,13 @@ func newAuthority(t *testing.T, tlsPort int) authority {
 	dns.SetDefaultDNSIPv6("")
 	dns.Run()
 	t.Cleanup(dns.Shutdown)
+	testserver.Eventually(t, patience, func() error {
+		resolver := net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, names)
+		}}
+		_, err := resolver.LookupNetIP(t.Context(), "ip4", "plugs.example.org")
+		return err
+	})
 	store := db.NewMemoryStore()
 	issuer := ca.New(quiet, store, "", "ecdsa", 0, 1, map[string]ca.Profile{"default": {Description: "default"}})
 	front := wfe.New(quiet, store, va.New(quiet, 0, tlsPort, true, names, store), issuer, []string{"pebble.example.org"}, true, false, 0, 0)

@@ -1,6 +1,7 @@
 package testserver
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -15,7 +16,10 @@ import (
 	"time"
 )
 
-const mosquittoPatience = 15 * time.Second
+const (
+	mosquittoPatience = 15 * time.Second
+	clientPatience    = 2 * time.Minute
+)
 
 // MosquittoOptions says how a mosquitto differs from a stock one.
 type MosquittoOptions struct {
@@ -106,7 +110,8 @@ func (m *MosquittoServer) Erase() {
 }
 
 // Client is one of mosquitto's own clients, "mosquitto_pub" or
-// "mosquitto_sub", set up for this broker. It is killed at the end of the test.
+// "mosquitto_sub", set up for this broker. It is killed at the end of the test, and
+// after two minutes: one that hangs must not take the time of all tests.
 func (m *MosquittoServer) Client(name string, args ...string) *exec.Cmd {
 	m.t.Helper()
 	path, err := exec.LookPath(name)
@@ -114,7 +119,9 @@ func (m *MosquittoServer) Client(name string, args ...string) *exec.Cmd {
 		m.t.Fatalf("%s is missing: apt-get install mosquitto-clients (make deps)", name)
 	}
 	args = append([]string{"-h", loopback, "-p", strconv.Itoa(m.port)}, args...)
-	return exec.CommandContext(m.t.Context(), path, args...)
+	ctx, cancel := context.WithTimeout(m.t.Context(), clientPatience)
+	m.t.Cleanup(cancel)
+	return exec.CommandContext(ctx, path, args...)
 }
 
 func (m *MosquittoServer) configFile() string { return filepath.Join(m.folder, "mosquitto.conf") }

@@ -14,7 +14,9 @@ import (
 
 var errEnded = errors.New("it ended before it was ready")
 
-const stopPatience = 10 * time.Second
+// stopPatience is more than a gateway gives those it still answers, and a bus
+// after that those who wait for replies.
+const stopPatience = 30 * time.Second
 
 // process is one run of a server. Its own goroutine waits for its end.
 type process struct {

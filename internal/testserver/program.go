@@ -44,7 +44,7 @@ func (p *RunningProgram) Output() string { return p.printed.String() }
 // Kill ends it as a crash would (SIGKILL) and returns when it is gone.
 func (p *RunningProgram) Kill() { p.run.kill() }
 
-// Stop asks it to end (SIGTERM), kills it after ten seconds, and returns how it
+// Stop asks it to end (SIGTERM), kills it after half a minute, and returns how it
 // ended: nil for status 0.
 func (p *RunningProgram) Stop() error {
 	p.run.stop()

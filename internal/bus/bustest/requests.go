@@ -130,8 +130,8 @@ func actOnce(t *testing.T, h Harness) {
 		}
 	}
 	// Sent again at a third and two thirds while the first is under way.
-	const timeout = 2 * time.Second
-	time.AfterFunc(timeout*5/6, func() { close(slow) })
+	const timeout = 4 * time.Second
+	time.AfterFunc(timeout*7/10, func() { close(slow) })
 	body, err := asker.Ask(t.Context(), bus.Ask{Topic: query("slow"), Timeout: timeout})
 	if err != nil || string(body) != "2" {
 		t.Fatalf("the slow reply is %s, %v", body, err)
