@@ -25,7 +25,7 @@ func (r *Registry) put(ctx context.Context, body json.RawMessage) (any, error) {
 		return nil, err
 	}
 	change := wattline.DeviceChange{Device: query.Device.ID, Version: query.Version, Put: &query.Device}
-	after, err := r.change(ctx, []wattline.DeviceChange{change}, changing{place: func(int) string { return "device" }})
+	after, err := r.change(ctx, []wattline.DeviceChange{change}, changing{alone: true, place: func(int) string { return "device" }})
 	device, _ := find(after, change.Device)
 	return device, err
 }
@@ -38,7 +38,7 @@ func (r *Registry) remove(ctx context.Context, body json.RawMessage) (any, error
 	}
 	was, _ := find(r.snapshot(), query.Device)
 	change := wattline.DeviceChange{Device: query.Device, Version: query.Version}
-	_, err := r.change(ctx, []wattline.DeviceChange{change}, changing{place: func(int) string { return "query" }})
+	_, err := r.change(ctx, []wattline.DeviceChange{change}, changing{alone: true, place: func(int) string { return "query" }})
 	return was, err
 }
 
@@ -70,7 +70,9 @@ func (r *Registry) apply(ctx context.Context, body json.RawMessage) (any, error)
 // changing says how changes are made.
 type changing struct {
 	// place is the field in which a change was asked for.
-	place  func(i int) string
+	place func(i int) string
+	// alone says that it is one change, and no list of them.
+	alone  bool
 	dryRun bool
 }
 
@@ -83,7 +85,7 @@ func (r *Registry) change(ctx context.Context, changes []wattline.DeviceChange, 
 	if len(faults) > 0 {
 		return nil, wattline.Invalid(faults...)
 	}
-	deciding := deciding{place: how.place, names: r.meanings(ctx, changes)}
+	deciding := deciding{how, r.meanings(ctx, changes)}
 	become := func(known []wattline.Device) ([]wattline.Device, error) { return changed(known, changes, deciding) }
 	if how.dryRun {
 		return become(r.snapshot())

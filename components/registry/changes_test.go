@@ -156,6 +156,13 @@ func TestManyChangesAreMadeAllOrNone(t *testing.T) {
 			t.Errorf("%+v", fields)
 		}
 	})
+	t.Run("with its place where it is one of one", func(t *testing.T) {
+		_, err := apply(wattline.ApplyQuery{Changes: []wattline.DeviceChange{{Device: "lamp", Version: 1}}})
+		wantCode(t, err, wattline.CodeConflict, "changed meanwhile")
+		if fields := wattline.AsError(err).Fields; len(fields) != 1 || fields[0].Field != "changes[0]" {
+			t.Errorf("%+v", fields)
+		}
+	})
 	t.Run("with all that is wrong with them", func(t *testing.T) {
 		_, err := apply(wattline.ApplyQuery{Changes: []wattline.DeviceChange{
 			{Device: "bad", Put: &bad}, {Device: "fan", Put: &fan}, {Device: "fan", Put: &fan}, {Device: "lamp"}, {Device: "x", Put: &fan},

@@ -47,7 +47,7 @@ func faultsOfOne(change wattline.DeviceChange) []wattline.FieldError {
 
 // deciding is what a decision on changes goes by.
 type deciding struct {
-	place func(i int) string
+	changing
 	names meanings
 }
 
@@ -62,7 +62,7 @@ func changed(known []wattline.Device, changes []wattline.DeviceChange, how decid
 	for i, change := range changes {
 		had, there := after[change.Device]
 		if err := obstacle(change, had, there); err != nil {
-			if len(changes) == 1 {
+			if how.alone {
 				return nil, err
 			}
 			against.Add(how.place(i), "%s", err.Message)
@@ -80,12 +80,14 @@ func changed(known []wattline.Device, changes []wattline.DeviceChange, how decid
 		if !clashes[change.Device] {
 			continue
 		}
-		if len(changes) == 1 {
+		if how.alone {
 			return nil, errTaken()
 		}
 		against.Add(how.place(i), "%s", errTaken().Message)
 	}
 	switch {
+	case len(against) == 1:
+		return nil, &wattline.Error{Code: wattline.CodeConflict, Message: against[0].Reason, Fields: against}
 	case len(against) > 0:
 		return nil, &wattline.Error{Code: wattline.CodeConflict, Message: fmt.Sprintf("%d changes cannot be made, so none was", len(against)), Fields: against}
 	case len(after) > maxDevices && len(after) > len(known):
