@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"strconv"
 	"strings"
 
 	"github.com/gin-gonic/gin"
@@ -89,7 +90,7 @@ func (p *params) operation() wattline.Operation {
 	o.Field, o.Op = wattline.Field(field), wattline.Op(strings.ToLower(op))
 	if value, given := p.text("p"); given {
 		percent, err := wattline.ParseMilli(value)
-		if err != nil {
+		if exact, _ := strconv.ParseFloat(value, 64); err != nil || exact < 0 || exact > 100 { // not as rounded
 			p.fail("p", "must be a number between 0 and 100")
 		}
 		o.P = &percent

@@ -73,6 +73,7 @@ func TestAnAggregateThatMeansNothingIsRefusedWithTheParameter(t *testing.T) {
 		"field=power&op=mean&op=mean":                       "op",
 		"field=power&op=percentile&p=NaN":                   "p",
 		"field=power&op=percentile&p=100.1":                 "p",
+		"field=power&op=percentile&p=100.0001":              "p",
 		"field=power&op=percentile&p=-0.001":                "p",
 		"field=power&op=mean&window=fortnight":              "window",
 		"field=power&op=mean&group_by=label:":               "group_by",
