@@ -102,7 +102,7 @@ func account(of subject, previous *counted, m kasa.Measurement) counted {
 		next.leapt(*previous, s)
 	case next.MeterWh < previous.MeterWh:
 		next.restarted(*previous, closed, s)
-	case s.observed && next.mayHaveRestarted(*previous, closed):
+	case (s.observed || previous.MeterWh < meterStep) && next.mayHaveRestarted(*previous, closed):
 		next.followPerhapsAnew(*previous, closed, s)
 	default:
 		next.follow(*previous, s)

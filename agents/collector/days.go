@@ -104,7 +104,7 @@ func (c *counted) addLost(from counted, days kasa.Days, today kasa.Date) {
 	energy := since.energyWh + used + (steps-1)*meterStep/2
 	lost := energy - c.EnergyWh
 	doubt := meterStep * 3 / 4
-	if c.CoversS > 0 { // and little can have been lost
+	if c.CoversS > 0 || over(max(from.PowerW, c.PowerW), c.Time.Sub(from.Time.Time)) < doubt { // little was lost
 		doubt = 2 * meterStep
 	}
 	if steps == 0 || lost < doubt || energy-from.EnergyWh > most(c.Time.Sub(from.Time.Time)) {

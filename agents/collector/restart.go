@@ -44,9 +44,9 @@ func (c *counted) mayHaveRestarted(from counted, closed time.Duration) bool {
 }
 
 // followPerhapsAnew goes on from a counter of which it is not known whether it began
-// anew.
+// anew. Either way no more was used since the relay closed than it shows, and a step.
 func (c *counted) followPerhapsAnew(from counted, closed time.Duration, s stretch) {
-	used := beforeRestart(from, closed, s) + over(c.PowerW, closed)
+	used := beforeRestart(from, closed, s) + min(over(c.PowerW, closed), c.MeterWh+meterStep-1)
 	c.EnergyWh = from.EnergyWh + max(used, c.MeterWh-from.MeterWh-(meterStep-1))
 	c.phase = unknownPhase(c.Reading)
 }
