@@ -40,7 +40,7 @@ func TestTheOlderRoutesAreThereWhereTheyAreWanted(t *testing.T) {
 		t.Errorf("HEAD: %d, and %d pages asked for", a.status, len(o.bus.asks())-before)
 	}
 	wantProblem(t, o.get(t, "/api/out/influx_query/sp/power?id=nobody"), wattline.CodeNotFound, "")
-	wantProblem(t, o.get(t, "/api/out/influx_query/sp/power?operation=average"), wattline.CodeInvalid, "op")
+	wantProblem(t, o.get(t, "/api/out/influx_query/sp/power?operation=average"), wattline.CodeInvalid, "operation")
 	wantProblem(t, o.get(t, "/api/out/influx_query/sp/power?x=1"), wattline.CodeInvalid, "x")
 	wantProblem(t, o.do(t, http.MethodPut, "/api/in/sp_command/sp_w.r1.c1", `{"payload":"{}"}`), wattline.CodeInvalid, "payload.status")
 	wantProblem(t, o.do(t, http.MethodPost, "/api/in/sp_command/sp_w.r1.c1", `{}`), wattline.CodeMethodNotAllowed, "")
