@@ -75,7 +75,7 @@ func (g *Gateway) commandStatus(c *gin.Context, id string) (CommandStatus, error
 	status.Results = append(status.Results, slices.DeleteFunc(records, func(r wattline.CommandRecord) bool {
 		_, seen := v.find(r.Device)
 		// Whoever was told that there is no such device named it.
-		return !seen && (r.Code != wattline.CodeNotFound || !strings.HasPrefix(r.Actor, v.who.Name+"@"))
+		return !seen && (r.Code != wattline.CodeNotFound || giver(r.Actor) != v.who.Name)
 	})...)
 	for _, record := range status.Results {
 		if record.Outcome == wattline.OutcomePending {
@@ -88,6 +88,9 @@ func (g *Gateway) commandStatus(c *gin.Context, id string) (CommandStatus, error
 	}
 	return status, nil
 }
+
+// giver is the name in an actor; it may be an email address.
+func giver(actor string) string { return actor[:max(0, strings.LastIndexByte(actor, '@'))] }
 
 const defaultCommandPage = 100
 

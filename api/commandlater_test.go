@@ -221,6 +221,20 @@ func TestCommandsAreSeenAsFarAsTheirDevicesAre(t *testing.T) {
 		wantProblem(t, o.doAs(t, "lab", "GET", "/api/v1/commands/"+id, ""), wattline.CodeNotFound, "")
 	}
 	wantProblem(t, o.doAs(t, "floor", "GET", "/api/v1/devices/down-1/commands", ""), wattline.CodeNotFound, "")
+	t.Run("what named no device is for whoever named it, whose name may have an @", func(t *testing.T) {
+		for token, name := range map[string]string{"ana": "oidc:ana", "mail": "oidc:ana@example.org"} {
+			who := inScope(t, access.Operator, "hq/f1")
+			who.Name = name
+			o.guests.let(token, who)
+		}
+		a := o.postAs(t, "mail", `{"selector":{"ids":["desk-1","nobody"]},"action":"off"}`, "Idempotency-Key", "k")
+		id := decoded[api.CommandsResponse](t, a).ID
+		for token, results := range map[string]int{"ana": 1, "mail": 2} {
+			if seen := decoded[api.CommandStatus](t, o.doAs(t, token, "GET", "/api/v1/commands/"+id, "")); len(seen.Results) != results {
+				t.Errorf("%s sees %+v", token, seen.Results)
+			}
+		}
+	})
 	t.Run("also in an answer that is repeated", func(t *testing.T) {
 		const body = `{"selector":{"ids":["desk-1","down-1"]},"action":"off"}`
 		o.guests.let("narrowed", inScope(t, access.Operator, "hq"))
