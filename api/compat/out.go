@@ -69,7 +69,7 @@ func (q *question) take(name, value string) error {
 	case "operation":
 		q.operation = wattline.Op(strings.ToLower(value))
 		if !slices.Contains(wattline.Ops(), q.operation) {
-			return invalid(name, fmt.Sprintf("must be one of %s", wattline.Ops()))
+			return invalid(name, "must be one of "+strings.Trim(fmt.Sprint(wattline.Ops()), "[]"))
 		}
 	case "id":
 		q.id = value
