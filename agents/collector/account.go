@@ -94,7 +94,7 @@ func account(of subject, previous *counted, m kasa.Measurement) counted {
 		next.Quality |= wattline.QualityAfterGap
 	}
 	closed := closedWithin(m, s)
-	next.anew = closed > 0 || next.MeterWh < previous.MeterWh
+	next.anew = next.MeterWh < previous.MeterWh || closed > 0 && next.MeterWh <= most(closed)
 	switch {
 	case next.replaces(*previous):
 		next.replaced(*previous, m, s)

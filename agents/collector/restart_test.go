@@ -171,3 +171,27 @@ func TestOutletsOfAStripAreToldApart(t *testing.T) {
 		t.Errorf("without an address it is %q", got)
 	}
 }
+
+// A relay that was switched off and on while nobody read the plug looks like a loss of
+// power, and what the statistics have besides like something lost.
+func TestACounterMayHaveBegunAnewIfItCanHaveComeSoFarSince(t *testing.T) {
+	for name, c := range map[string]struct {
+		closed time.Duration
+		meter  wattline.Milli
+		want   bool
+	}{
+		"it stands where a minute may have brought it":        {time.Minute, 68_000, true},
+		"no plug gives that in a minute":                      {time.Minute, 70_000, false},
+		"the relay was closed all the time":                   {2 * time.Hour, 68_000, false},
+		"the relay was closed all the time, the counter fell": {2 * time.Hour, 1_000, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			previous := before()
+			m := measured(start.Add(time.Hour), 72_000, c.meter)
+			m.OnTime = c.closed
+			if got := account(subject{device: "desk-1", interval: 5 * time.Second}, &previous, m); got.anew != c.want {
+				t.Errorf("%+v", got)
+			}
+		})
+	}
+}
