@@ -35,6 +35,7 @@ type AuditPage struct {
 //	@Param			outcome	query		string	false	"What became of it"	Enums(attempted, done, refused, failed, unknown)
 //	@Param			from	query		string	false	"RFC 3339 time, date, or such as -24h, today or last month, which without to is the whole of it; by default the midnight before to"	example(2026-03-29T00:00:00Z)
 //	@Param			to		query		string	false	"The same, not included; now by default"	example(2026-03-30)
+//	@Param			tz		query		string	false	"IANA time zone of dates; the installation's by default"	example(Europe/Madrid)
 //	@Param			format	query		string	false	"Pages of JSON, or all in another format; by default what Accept names"	Enums(json, csv, ndjson, parquet, senml, sensml)
 //	@Param			limit	query		int		false	"Most rows. A page of JSON has 1000 if it is not given, and at most 5000; other formats have all rows if it is not given"	minimum(1)	maximum(1000000000)
 //	@Param			cursor	query		string	false	"next of the page before"
@@ -52,7 +53,7 @@ func (g *Gateway) getAudit(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	q := question{zone: g.options.Timezone}
+	q := question{zone: p.timezone("tz", g.options.Timezone)}
 	q.from, q.to = p.period(q.zone, wattline.At(time.Now()))
 	q.paged(p, c.Request)
 	query := audit.Query{Who: p.name("who"), Device: p.name("device"), Action: p.name("action")}

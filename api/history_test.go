@@ -59,6 +59,9 @@ func TestReadingsAreAskedOfHistory(t *testing.T) {
 		},
 		"location=hq/f1&label=floor:1&from=2026-03-29&to=2026-03-30": { // a day of 23 hours
 			Devices: []string{"desk-1"}, Limit: 1000, From: at(t, "2026-03-28T23:00:00Z"), To: at(t, "2026-03-29T22:00:00Z")},
+		"device=desk-1&from=2026-03-29&to=2026-03-30&tz=America/New_York": {
+			Devices: []string{"desk-1"}, Limit: 1000, From: at(t, "2026-03-29T04:00:00Z"), To: at(t, "2026-03-30T04:00:00Z"),
+		},
 		"row=1&type=w&from=2026-03-28&to=2026-03-29": {
 			Devices: []string{"desk-1"}, Limit: 1000, From: at(t, "2026-03-27T23:00:00Z"), To: at(t, "2026-03-28T23:00:00Z"),
 		},

@@ -29,6 +29,7 @@ import (
 //	@Param			type		query		string		false	"Type in an id of IoToad: w for workstations, g or m for meeting rooms, p for printers; of the label type, the id or the kind"	Enums(w, g, m, p)
 //	@Param			from		query		string		false	"RFC 3339 time, date, or such as -24h, today or last month, which without to is the whole of it; by default the midnight before to"	example(2026-03-29T00:00:00Z)
 //	@Param			to			query		string		false	"The same, not included; now by default"	example(2026-03-30)
+//	@Param			tz			query		string		false	"IANA time zone of dates; the installation's by default"	example(Europe/Madrid)
 //	@Param			format		query		string		false	"Pages of JSON, or all in another format; by default what Accept names"	Enums(json, csv, ndjson, parquet, senml, sensml)
 //	@Param			limit		query		int			false	"Most rows. A page of JSON has 1000 if it is not given, and at most 5000; other formats have all rows if it is not given"	minimum(1)	maximum(1000000000)
 //	@Param			cursor		query		string		false	"next of the page before"
@@ -50,7 +51,7 @@ func (g *Gateway) getReadings(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	q := p.question(g.options.Timezone)
+	q := p.question(p.timezone("tz", g.options.Timezone))
 	q.paged(p, c.Request)
 	query := wattline.ReadingsQuery{From: q.from, To: q.to, Packed: q.whole()}
 	if device, at, given := q.resume(p, "after_device", "after_time"); given {

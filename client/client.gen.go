@@ -2056,6 +2056,9 @@ type GetAuditParams struct {
 	// To The same, not included; now by default
 	To *string `form:"to,omitempty" json:"to,omitempty"`
 
+	// Tz IANA time zone of dates; the installation's by default
+	Tz *string `form:"tz,omitempty" json:"tz,omitempty"`
+
 	// Format Pages of JSON, or all in another format; by default what Accept names
 	Format *GetAuditParamsFormat `form:"format,omitempty" json:"format,omitempty"`
 
@@ -2331,6 +2334,9 @@ type GetReadingsParams struct {
 
 	// To The same, not included; now by default
 	To *string `form:"to,omitempty" json:"to,omitempty"`
+
+	// Tz IANA time zone of dates; the installation's by default
+	Tz *string `form:"tz,omitempty" json:"tz,omitempty"`
 
 	// Format Pages of JSON, or all in another format; by default what Accept names
 	Format *GetReadingsParamsFormat `form:"format,omitempty" json:"format,omitempty"`
@@ -4734,6 +4740,18 @@ func NewGetAuditRequest(server string, params *GetAuditParams) (*http.Request, e
 
 		}
 
+		if params.Tz != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "tz", *params.Tz, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.Format != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "format", *params.Format, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
@@ -6735,6 +6753,18 @@ func NewGetReadingsRequest(server string, params *GetReadingsParams) (*http.Requ
 		if params.To != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "to", *params.To, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Tz != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "tz", *params.Tz, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
