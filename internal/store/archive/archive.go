@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/prometheus/tsdb"
@@ -61,6 +62,8 @@ type Archive struct {
 	open   sync.RWMutex
 	db     *tsdb.DB // nil while it could not be opened anew, and once closed
 	closed bool
+
+	read atomic.Int64 // readings that were walked since pages were released
 
 	// turn is held by whoever writes; what follows is theirs.
 	turn    chan struct{}
@@ -141,6 +144,7 @@ func (a *Archive) openAll(ctx context.Context) (err error) {
 	if err := a.reopen(ctx); err != nil {
 		return errors.Join(err, a.records.close())
 	}
+	a.release(a.db) // all that is written was read, to see whether it is whole
 	return nil
 }
 

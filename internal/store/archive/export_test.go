@@ -40,6 +40,9 @@ func (a *Archive) Merge(ctx context.Context) error {
 	})
 }
 
+// ReleasePages does what is done after much was read.
+func (a *Archive) ReleasePages() error { return a.use(releasePages) }
+
 // Blocks counts the blocks on disk.
 func (a *Archive) Blocks() int { return len(a.blocks()) }
 

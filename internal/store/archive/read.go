@@ -84,15 +84,41 @@ func (a *Archive) walk(ctx context.Context, db *tsdb.DB, of stretch, visit func(
 	if err := r.open(ctx, of.device, of.fields); err != nil {
 		return err
 	}
-	for n := 1; r.next() && visit(&r); n++ {
+	n := 1
+	for ; r.next() && visit(&r); n++ {
 		if n%checkEvery == 0 && ctx.Err() != nil {
-			return ctx.Err()
+			break
 		}
 	}
+	a.walked(db, n)
 	if r.failed != nil {
 		return fmt.Errorf("read %s: %w", of.device, r.failed)
 	}
 	return ctx.Err()
+}
+
+// What is read is mapped in pages, and each brings its surroundings along. So a walk
+// costs as much memory as the many readings, however short it is: its fields lie in as
+// many places of a block.
+const (
+	walkCosts = 5_000
+	// releaseEvery is how many readings are walked before what was mapped for them is
+	// released: some 6 MB.
+	releaseEvery = 100_000
+)
+
+// walked keeps long questions from having all the files that they read in memory.
+func (a *Archive) walked(db *tsdb.DB, readings int) {
+	if a.read.Add(int64(walkCosts+readings)) >= releaseEvery {
+		a.release(db)
+	}
+}
+
+func (a *Archive) release(db *tsdb.DB) {
+	a.read.Store(0)
+	if err := releasePages(db); err != nil {
+		a.log.Debug("cannot release what was read of the archive", "error", err)
+	}
 }
 
 // reader walks the readings of one device after another: the instants at which
