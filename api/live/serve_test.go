@@ -14,7 +14,11 @@ import (
 	"github.com/wattline/wattline"
 	"github.com/wattline/wattline/api/live"
 	"github.com/wattline/wattline/internal/access"
+	"github.com/wattline/wattline/internal/testserver"
 )
+
+// patience bounds every wait; what is waited for takes a small part of it.
+const patience = 20 * time.Second
 
 // door is a server over a hub, with one guest whose rights may change.
 type door struct {
@@ -90,8 +94,11 @@ func (d *door) events(t *testing.T, target, after string) *events {
 	return &events{response.StatusCode, response.Header, response.Body, bufio.NewScanner(response.Body)}
 }
 
-// next is the next block of lines, by the names of its fields; nil at the end.
+// next is the next block of lines, by the names of its fields; nil at the end, and
+// of a stream that says nothing.
 func (e *events) next() map[string]string {
+	hangs := time.AfterFunc(patience, func() { _ = e.body.Close() })
+	defer hangs.Stop()
 	var block map[string]string
 	for e.lines.Scan() {
 		if e.lines.Text() == "" {
@@ -252,11 +259,11 @@ func TestSeatsAreBoundedAndGivenBack(t *testing.T) {
 // awaitSeat waits until there is a place for one connection more.
 func (d *door) awaitSeat(t *testing.T) {
 	t.Helper()
-	for {
-		if leave, err := d.hub.Sit("guest"); err == nil {
+	testserver.Eventually(t, patience, func() error {
+		leave, err := d.hub.Sit("guest")
+		if err == nil {
 			leave()
-			return
 		}
-		time.Sleep(time.Millisecond)
-	}
+		return err
+	})
 }
