@@ -193,7 +193,11 @@ func writeCopy(out io.Writer, report *transfer.Report, options copyOptions) erro
 	if !report.OK() {
 		verdict = fmt.Sprintf("%d were refused, and %d days of a device differ", report.Refused, report.Mismatched)
 	}
-	_, err := fmt.Fprintf(out, "%d readings of %d devices in %s compared with %s: %s\n",
-		report.Done, len(report.Devices), options.from, options.to, verdict)
+	readings, quarters := report.Totals()
+	kept := fmt.Sprintf("%d readings", readings)
+	if quarters > 0 {
+		kept += fmt.Sprintf(" and %d quarter-hours of readings that are gone,", quarters)
+	}
+	_, err := fmt.Fprintf(out, "%s of %d devices in %s compared with %s: %s\n", kept, len(report.Devices), options.from, options.to, verdict)
 	return err
 }

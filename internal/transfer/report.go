@@ -58,6 +58,14 @@ func newReport() *Report {
 // OK tells whether the target has all that the source has.
 func (r *Report) OK() bool { return r.Refused == 0 && r.Mismatched == 0 }
 
+// Totals are what the source has of all devices. See DeviceReport.
+func (r *Report) Totals() (readings, quarters int64) {
+	for _, d := range r.Devices {
+		readings, quarters = readings+d.Readings, quarters+d.Quarters
+	}
+	return readings, quarters
+}
+
 // begin makes room for all devices of a plan.
 func (r *Report) begin(p plan) {
 	for _, h := range p.holdings {

@@ -52,9 +52,7 @@ func TestWhateverFailsTheTargetEndsWithWhatTheSourceHas(t *testing.T) {
 }
 
 func readingsIn(report *transfer.Report) (n int64) {
-	for _, d := range report.Devices {
-		n += d.Readings
-	}
+	n, _ = report.Totals()
 	return n
 }
 
