@@ -91,6 +91,9 @@ func (g *Gateway) readingsOf(c *gin.Context, query wattline.ReadingsQuery, into 
 			asked.After = nil
 		}
 		err := g.askHistory(ctx, wattline.VerbReadings, bus.Ask{Body: asked, Actor: by}, &found)
+		for i := range found.Readings {
+			unnumber(&found.Readings[i])
+		}
 		got := page[wattline.Reading]{items: found.Readings, next: found.Next}
 		if len(found.Packed) > 0 {
 			got.unpack = func() (_ []wattline.Reading, err error) {

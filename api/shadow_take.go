@@ -57,9 +57,18 @@ func (s *shadow) apply(message bus.Message, now time.Time) error {
 		if err != nil {
 			return err
 		}
+		unnumber(reading)
 		return s.putReading(topic, reading, !message.Retained, now)
 	}
 	return wattline.Errorf(wattline.CodeInvalid, "topic of kind %.20q", topic.Kind)
+}
+
+// unnumber takes away a reading's number in its collector's journal. It is for hooks:
+// it counts the readings of all devices, those that somebody may not see included.
+func unnumber(reading *wattline.Reading) {
+	if reading != nil {
+		reading.Stream, reading.Seq = "", 0
+	}
 }
 
 // decode reads a payload and holds it against its topic; an empty payload is

@@ -90,6 +90,7 @@ func (g *Gateway) refresh(ctx context.Context, snap *snapshot, actor string) (wa
 	if fresh.State.Device != snap.id {
 		return fresh, wattline.Errorf(wattline.CodeInternal, "the collector answered for another device")
 	}
+	unnumber(fresh.Reading)
 	return fresh, nil
 }
 
