@@ -110,7 +110,8 @@ func TestAForeignComponentIsAsked(t *testing.T) {
 		}
 	}
 	endGroup(t, component)
-	testserver.Eventually(t, patience, func() error {
+	// What it said last may come after its last will, and then holds until it expires.
+	testserver.Eventually(t, wattline.PresenceTimeout+patience, func() error {
 		if _, ok := node.Pick("worker", ""); ok {
 			return context.DeadlineExceeded
 		}
