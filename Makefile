@@ -53,8 +53,8 @@ test: deps ## Vet, lint and all tests with the race detector; PKG=./api/... T='-
 	elif tools/build.sh lint golangci-lint; then $(TOOLS)/golangci-lint run --allow-serial-runners $(PKG) || lint=$$?; \
 	else echo 'test: going on without golangci-lint, which could not be built' >&2; fi; \
 	tools/vuln.sh || lint=$$?; \
-	echo go test -race -timeout 15m $(T) $(PKG); \
-	go test -race -timeout 15m $(T) $(PKG); \
+	echo go test -race -timeout 25m $(T) $(PKG); \
+	go test -race -timeout 25m $(T) $(PKG); \
 	if [ $$lint -ne 0 ]; then echo 'test: the tests passed, but the linter found faults: see above, or make lint' >&2; exit $$lint; fi
 
 .PHONY: test-short
@@ -63,7 +63,7 @@ test-short: ## Tests only, without the race detector and the long ones
 
 .PHONY: race
 race: ## All tests with the race detector, not from the cache
-	go test -race -count=1 -timeout 15m $(T) $(PKG)
+	go test -race -count=1 -timeout 25m $(T) $(PKG)
 
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME=10s; PKG=./agents/kasa for one package

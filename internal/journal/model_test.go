@@ -22,6 +22,7 @@ type model struct {
 	t       *rapid.T
 	folder  string
 	path    string
+	crashes int
 	journal *journal.Journal
 
 	stream string
@@ -299,7 +300,8 @@ func (m *model) open(t *rapid.T) {
 
 // crash goes on with what was on disk while the journal was open.
 func (m *model) crash(t *rapid.T) {
-	path := filepath.Join(m.folder, "copy-"+time.Now().Format("150405.000")+".db")
+	m.crashes++ // the time is a fake one, and may not have gone on since the last
+	path := filepath.Join(m.folder, fmt.Sprintf("copy-%d.db", m.crashes))
 	for _, suffix := range []string{"", "-wal"} {
 		content, err := os.ReadFile(m.path + suffix)
 		if err != nil {
