@@ -18,7 +18,7 @@ type record struct {
 	shown    []wattline.Reading
 	taken    []wattline.Reading
 	// sent is what was heard on the command topics, by who asked and what device.
-	sent map[sentKey]sentCommand
+	sent map[sentKey][]sentCommand
 	// stored is the number up to which each hook says that it has stored.
 	stored map[string]uint64
 	// suffering are the plugs whose states are watched.
@@ -29,13 +29,13 @@ type record struct {
 type sentKey struct{ actor, device string }
 
 type sentCommand struct {
-	id       string
-	deadline time.Time
+	id               string
+	issued, deadline time.Time
 }
 
 func newRecord() *record {
 	return &record{
-		sent: map[sentKey]sentCommand{}, stored: map[string]uint64{}, suffering: map[string]bool{},
+		sent: map[sentKey][]sentCommand{}, stored: map[string]uint64{}, suffering: map[string]bool{},
 	}
 }
 
@@ -90,7 +90,8 @@ func (r *record) lastTaken() uint64 {
 func (r *record) hearCommand(device string, e wattline.Envelope) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.sent[sentKey{e.Actor, device}] = sentCommand{e.ID, e.Deadline.Time}
+	key := sentKey{e.Actor, device}
+	r.sent[key] = append(r.sent[key], sentCommand{e.ID, e.IssuedAt.Time, e.Deadline.Time})
 }
 
 func (r *record) hearStored(hook string, seq uint64) {
@@ -137,8 +138,11 @@ func (r *record) fill(l *truth.Ledger) {
 	defer r.mu.Unlock()
 	l.Taken, l.Shown, l.Sayings, l.Commands = r.taken, r.shown, r.sayings, r.commands
 	for i, c := range l.Commands {
-		if sent, heard := r.sent[sentKey{c.Client, c.Device}]; heard {
-			l.Commands[i].ID, l.Commands[i].Deadline = sent.id, sent.deadline
+		// A later connection may have had the same port, and so the same name.
+		for _, sent := range r.sent[sentKey{c.Client, c.Device}] {
+			if sent.id == c.ID || c.ID == "" && !sent.issued.Before(c.Asked.Truncate(time.Millisecond)) && !sent.issued.After(c.Told) {
+				l.Commands[i].ID, l.Commands[i].Deadline = sent.id, sent.deadline
+			}
 		}
 	}
 }
