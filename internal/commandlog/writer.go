@@ -50,7 +50,7 @@ func (l *Log) Run(ctx context.Context) error {
 			}
 		case <-prune.C:
 			if err := l.transact([]job{{do: l.prune}}); err != nil {
-				l.lost("disk", 1, err)
+				l.lost(1, err)
 			}
 		case <-ctx.Done():
 			l.writeRest()
@@ -102,7 +102,7 @@ func (l *Log) write(jobs []job) {
 		if sqlite.IsFull(err) {
 			l.unwritten = kept[:min(len(kept), queueLength)]
 		}
-		l.lost("disk", len(kept)-len(l.unwritten), err)
+		l.lost(len(kept)-len(l.unwritten), err)
 	}
 	for _, j := range jobs {
 		j.finish(err)
@@ -122,9 +122,9 @@ func (l *Log) transact(jobs []job) error {
 	})
 }
 
-// lost counts what is not kept, and tells why the log cannot be written.
-func (l *Log) lost(reason string, changes int, err error) {
-	l.dropped.WithLabelValues(reason).Add(float64(changes))
+// lost counts what the disk did not take, and tells why the log cannot be written.
+func (l *Log) lost(changes int, err error) {
+	l.dropped.WithLabelValues("disk").Add(float64(changes))
 	l.complain.Do(func() {
 		l.log.Error("the log of commands cannot be written", "lost", changes, "waiting", len(l.unwritten), "error", err)
 	})

@@ -144,7 +144,6 @@ func (a *Archive) openAll(ctx context.Context) (err error) {
 	if err := a.reopen(ctx); err != nil {
 		return errors.Join(err, a.records.close())
 	}
-	a.release(a.db) // all that is written was read, to see whether it is whole
 	return nil
 }
 
